@@ -1,0 +1,141 @@
+"""Training losses (paper Eq. 2): alpha, composition and Laplacian pyramid.
+
+All compare a prediction [B, H, W, 1], not clipped, with the true alpha over the
+unknown region, a mask [B, H, W, 1] of zeros and ones, in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import add
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+ALPHA_WEIGHT = 0.5
+COMPOSITION_WEIGHT = 1.5
+LAPLACIAN_WEIGHT = 0.2
+CHARBONNIER_EPSILON = 1e-12
+LAPLACIAN_LEVELS = 5
+_BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
+
+
+def alpha_loss(pred: jax.Array, alpha: jax.Array, unknown: jax.Array) -> jax.Array:
+    """Mean |pred - alpha| over each sample's unknown pixels, averaged over samples.
+
+    A sample without unknown pixels contributes 0 and still counts.
+    """
+    return _sample_wise_mean(_charbonnier(pred - alpha), unknown)
+
+
+def composition_loss(
+    pred: jax.Array,
+    image: jax.Array,
+    foreground: jax.Array,
+    background: jax.Array,
+    unknown: jax.Array,
+) -> jax.Array:
+    """Mean |pred F + (1 - pred) B - I| over unknown pixels and channels.
+
+    Colours are [B, H, W, 3] in [0, 1]; averaged sample by sample as `alpha_loss`.
+    """
+    recomposed = pred * foreground + (1 - pred) * background
+    return _sample_wise_mean(_charbonnier(recomposed - image), unknown)
+
+
+def laplacian_loss(pred: jax.Array, alpha: jax.Array, unknown: jax.Array) -> jax.Array:
+    """Weighted L1 distance of five Laplacian pyramid levels, sum of 2^i l_i.
+
+    Level i is averaged over the unknown pixels of the whole batch; its mask is
+    every second pixel of the level above. H and W: multiples of 32, at least 64.
+    """
+    return reduce(add, laplacian_levels(pred, alpha, unknown))
+
+
+def laplacian_levels(
+    pred: jax.Array, alpha: jax.Array, unknown: jax.Array
+) -> list[jax.Array]:
+    """Return the five terms of `laplacian_loss`, finest first."""
+    # The pyramid is linear: one pyramid of the difference serves both images.
+    terms = []
+    for i, band in enumerate(laplacian_pyramid(pred - alpha)):
+        difference = unknown * jnp.abs(band)
+        terms.append(2**i * difference.sum() / (unknown.sum() + 1e-8))
+        unknown = unknown[:, ::2, ::2]
+    return terms
+
+
+def laplacian_pyramid(x: jax.Array) -> list[jax.Array]:
+    """Split [B, H, W, 1] into five band-pass images, finest first.
+
+    The remaining low-pass image is dropped. Binomial 5x5 filter with reflected
+    borders; enlarging inserts zeros and filters with four times the kernel.
+    """
+    h, w = x.shape[1:3]
+    least = 2 ** (LAPLACIAN_LEVELS + 1)
+    if min(h, w) < least or h % (least // 2) or w % (least // 2):
+        raise ValueError(
+            f"Laplacian loss got {h}x{w}; expected multiples of {least // 2}, "
+            f"at least {least}"
+        )
+    bands = []
+    for _ in range(LAPLACIAN_LEVELS):
+        low = _smooth(x)[:, ::2, ::2]
+        zeros = ((0, 0, 0), (0, 1, 1), (0, 1, 1), (0, 0, 0))
+        bands.append(x - 4 * _smooth(lax.pad(low, jnp.float32(0), zeros)))
+        x = low
+    return bands
+
+
+def total_loss(
+    pred: jax.Array, batch: Mapping[str, jax.Array], *, laplacian: bool = True
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Combine the losses: 0.5 L_alpha + 1.5 L_comp + 0.2 L_lap.
+
+    Args:
+      pred: [B, H, W, 1] network output.
+      batch: float32 arrays alpha and unknown [B, H, W, 1]; image, foreground
+        and background [B, H, W, 3].
+      laplacian: False leaves the third term out (the base loss of Table 3).
+    Returns:
+      The total and its weighted terms by name.
+    """
+    pred = pred.astype(jnp.float32)
+    unknown = batch["unknown"]
+    terms = {
+        "loss_alpha": ALPHA_WEIGHT * alpha_loss(pred, batch["alpha"], unknown),
+        "loss_comp": COMPOSITION_WEIGHT
+        * composition_loss(
+            pred, batch["image"], batch["foreground"], batch["background"], unknown
+        ),
+    }
+    if laplacian:
+        terms["loss_lap"] = LAPLACIAN_WEIGHT * laplacian_loss(
+            pred, batch["alpha"], unknown
+        )
+    return reduce(add, terms.values()), terms
+
+
+def _charbonnier(x: jax.Array) -> jax.Array:
+    return jnp.sqrt(jnp.square(x) + CHARBONNIER_EPSILON)
+
+
+def _sample_wise_mean(error: jax.Array, unknown: jax.Array) -> jax.Array:
+    channels = error.shape[-1]
+    total = (error * unknown).sum((1, 2, 3))
+    count = channels * unknown.sum((1, 2, 3))
+    return (total / (count + 1e-12)).mean()
+
+
+def _smooth(x: jax.Array) -> jax.Array:
+    for axis in (1, 2):
+        padding = [(2, 2) if i == axis else (0, 0) for i in range(4)]
+        padded = jnp.pad(x, padding, mode="reflect")
+        x = sum(
+            weight * lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis)
+            for i, weight in enumerate(_BINOMIAL)
+        )
+    return x

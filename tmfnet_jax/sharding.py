@@ -1,0 +1,51 @@
+"""Devices: one mesh axis, replicated parameters, batches split along it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from tmfnet_jax.errors import InputError
+
+DATA_AXIS = "data"
+
+
+def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Arrange devices (default: all) along the data axis."""
+    devices = jax.devices() if devices is None else devices
+    return jax.make_mesh(
+        (len(devices),), (DATA_AXIS,), axis_types=(AxisType.Auto,), devices=devices
+    )
+
+
+def replicate(mesh: Mesh, tree):
+    """Copy a tree of arrays to every device."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
+    """Split this process's samples over its devices.
+
+    Args:
+      mesh: from `data_mesh`.
+      batch: arrays whose first axis counts this process's samples.
+    Returns:
+      Global arrays whose first axis counts the samples of all processes.
+    """
+    sharding = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+    return {
+        name: jax.make_array_from_process_local_data(sharding, value)
+        for name, value in batch.items()
+    }
+
+
+def check_batch_size(batch_size: int, mesh: Mesh) -> None:
+    """Raise InputError unless the global batch splits evenly over the devices."""
+    if batch_size < 1 or batch_size % mesh.size:
+        raise InputError(
+            f"batch_size is {batch_size}; expected a multiple of the number of "
+            f"devices, {mesh.size}"
+        )
