@@ -1,0 +1,166 @@
+"""Folders of images: matching, orientation, bit depth, and what is refused."""
+
+from __future__ import annotations
+
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from input_pipeline.sources import FolderSource
+from tmfnet_jax.errors import InputError
+
+
+def write(path, image):
+    """Save grey, RGB or RGBA pixels with OpenCV."""
+    path.parent.mkdir(exist_ok=True)
+    if image.ndim == 3:
+        order = [2, 1, 0, 3][: image.shape[2]]
+        image = image[..., order]
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+
+
+def colours(height, width, seed=0, dtype=np.uint8):
+    """Draw RGB pixels over the whole range of the type."""
+    rng = np.random.default_rng(seed)
+    shape = (height, width, 3)
+    return rng.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two foregrounds with alphas and one background, all valid."""
+    for seed, name in enumerate(("b", "a")):
+        write(tmp_path / "fg" / f"{name}.png", colours(4, 5, seed))
+        write(tmp_path / "alpha" / f"{name}.bmp", colours(4, 5, seed)[..., 0])
+    write(tmp_path / "bg" / "sky.png", colours(6, 7, 2))
+    return tmp_path
+
+
+def source_of(folder, **changes):
+    """Open the three folders of the fixture."""
+    names = {"foregrounds": "fg", "alphas": "alpha", "backgrounds": "bg"} | changes
+    paths = {role: folder / name for role, name in names.items() if name}
+    return FolderSource(paths.pop("foregrounds"), **paths)
+
+
+def test_images_come_in_order_of_their_names_with_their_alphas(folders):
+    (folders / "fg" / "notes.txt").write_text("not an image")
+    (folders / "fg" / "._a.png").write_bytes(b"left by a file manager")
+    write(folders / "alpha" / "unused.png", colours(4, 5)[..., 0])
+    source = source_of(folders)
+    assert (source.num_foregrounds, source.num_backgrounds) == (2, 1)
+    for index, seed in ((0, 1), (1, 0)):
+        image, alpha = source.foreground(index)
+        np.testing.assert_array_equal(image, colours(4, 5, seed))
+        np.testing.assert_array_equal(alpha, colours(4, 5, seed)[..., 0])
+        assert image.dtype == alpha.dtype == np.uint8
+    np.testing.assert_array_equal(source.background(0), colours(6, 7, 2))
+
+
+def test_cutouts_carry_their_alpha(folders):
+    pixels = np.dstack([colours(4, 5), colours(4, 5, 1)[..., 0]])
+    write(folders / "cut" / "one.png", pixels)
+    image, alpha = source_of(folders, foregrounds="cut", alphas=None).foreground(0)
+    np.testing.assert_array_equal(image, pixels[..., :3])
+    np.testing.assert_array_equal(alpha, pixels[..., 3])
+    # With a folder of alphas the foreground's own channel is left aside.
+    write(folders / "alpha" / "one.png", np.full((4, 5), 7, np.uint8))
+    image, alpha = source_of(folders, foregrounds="cut").foreground(0)
+    np.testing.assert_array_equal(image, pixels[..., :3])
+    assert (alpha == 7).all()
+
+
+def test_cutout_without_alpha_is_refused(folders):
+    source = source_of(folders, alphas=None)
+    with pytest.raises(InputError, match=r"a\.png: has no alpha channel; give an RGBA"):
+        source.foreground(0)
+
+
+def test_sixteen_bits_are_rounded_to_eight(folders):
+    deep = colours(6, 7, 3, np.uint16)
+    write(folders / "bg" / "sky.png", deep)
+    expected = np.rint(deep / 257)
+    np.testing.assert_array_equal(source_of(folders).background(0), expected)
+    write(folders / "alpha" / "a.png", deep[:4, :5, 0])
+    (folders / "alpha" / "a.bmp").unlink()
+    _, alpha = source_of(folders).foreground(0)
+    np.testing.assert_array_equal(alpha, expected[:4, :5, 0])
+
+
+def test_grey_backgrounds_get_three_channels_and_grey_rgb_alphas_one(folders):
+    grey = colours(4, 5, 4)[..., 0]
+    write(folders / "bg" / "sky.png", grey)
+    write(folders / "alpha" / "a.bmp", np.dstack([grey] * 3))
+    source = source_of(folders)
+    np.testing.assert_array_equal(source.background(0), np.dstack([grey] * 3))
+    np.testing.assert_array_equal(source.foreground(0)[1], grey)
+
+
+def test_photographs_are_turned_as_exif_says(folders):
+    pixels = np.zeros((16, 32, 3), np.uint8)
+    pixels[:, :16] = 250
+    jpeg = cv2.imencode(".jpg", pixels)[1].tobytes()
+    # One TIFF directory with one entry: orientation (0x112), a short, 6: the
+    # camera was turned, show the image rotated by 90 degrees clockwise.
+    tiff = b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x112, 3, 1, 6, 0, 0)
+    exif = b"Exif\0\0" + tiff
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    (folders / "bg" / "sky.png").unlink()
+    (folders / "bg" / "sky.JPG").write_bytes(jpeg[:2] + segment + jpeg[2:])
+    turned = source_of(folders).background(0)
+    assert turned.shape == (32, 16, 3)
+    assert turned[:16].min() > 200 and turned[16:].max() < 50
+
+
+def test_all_problems_of_the_folders_are_told_at_once(tmp_path):
+    for number in range(8):
+        write(tmp_path / "fg" / f"{number}.png", colours(2, 2))
+    write(tmp_path / "alpha" / "0.png", colours(2, 2)[..., 0])
+    write(tmp_path / "alpha" / "0.bmp", colours(2, 2)[..., 0])
+    (tmp_path / "bg").mkdir()
+    with pytest.raises(InputError) as caught:
+        source_of(tmp_path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "no images in the folder of backgrounds" in message
+    assert "1.png, 2.png, 3.png, 4.png, 5.png and 2 more" in message
+    assert "alphas named alike up to their suffix, keep one of each: 0.png" in message
+
+
+def test_missing_folder_is_named(folders):
+    with pytest.raises(InputError, match="folder of alphas .*nowhere: No such file"):
+        source_of(folders, alphas="nowhere")
+
+
+def test_alpha_of_another_size_is_refused_with_both_sizes(folders):
+    write(folders / "alpha" / "a.bmp", colours(5, 4)[..., 0])
+    with pytest.raises(InputError, match=r"a\.bmp is 4x5 but .*a\.png is 5x4"):
+        source_of(folders).foreground(0)
+
+
+def test_alpha_in_colour_is_refused(folders):
+    write(folders / "alpha" / "a.bmp", colours(4, 5))
+    with pytest.raises(InputError, match=r"a\.bmp: is in colour"):
+        source_of(folders).foreground(0)
+
+
+def test_damaged_file_is_refused_by_name(folders):
+    (folders / "bg" / "sky.png").write_bytes(b"GIF89a?")
+    with pytest.raises(InputError, match=r"sky\.png: is damaged"):
+        source_of(folders).background(0)
+
+
+def test_vanished_file_is_refused_by_name(folders):
+    source = source_of(folders)
+    (folders / "bg" / "sky.png").unlink()
+    with pytest.raises(InputError, match=r"sky\.png: cannot be read \(No such file"):
+        source.background(0)
+
+
+def test_float_pixels_are_refused(folders):
+    (folders / "bg" / "sky.png").unlink()
+    write(folders / "bg" / "sky.tiff", np.zeros((4, 5), np.float32))
+    with pytest.raises(InputError, match="holds float32 values; save it with 8 or 16"):
+        source_of(folders).background(0)

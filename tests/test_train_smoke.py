@@ -1,0 +1,173 @@
+"""The training script: it learns, continues exactly, and refuses bad input."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.configs import demo, paper, synthetic
+from experiments.evaluate import mean, measure
+from experiments.train import train
+from input_pipeline.evaluation import generated_set
+from tmfnet_jax.errors import InputError
+from tmfnet_jax.inference import Matting
+from tmfnet_jax.reporting import read_metrics
+
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / "experiments" / "configs" / "synthetic.py"
+
+
+def smoke(module=synthetic, **changes):
+    config = module.get_config("smoke")
+    config.data.loader = "threads"
+    config.tensorboard = False
+    with config.unlocked():
+        config.update(changes)
+    return config
+
+
+def values(state):
+    return {name: np.asarray(value) for name, value in state.arrays().items()}
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("whole")
+    return workdir, values(train(smoke(), workdir))
+
+
+def test_run_leaves_everything(whole_run):
+    workdir, _ = whole_run
+    records = read_metrics(workdir / "metrics.jsonl")
+    assert [r["step"] for r in records] == [1, 2, 3, 4]
+    names = {"loss", "loss_alpha", "loss_comp", "loss_lap", "learning_rate"}
+    names |= {"gradient_norm", "update_norm", "parameter_norm", "images_per_second"}
+    assert names < set(records[0])
+    assert json.loads((workdir / "config.json").read_text())["batch_size"] == 4
+    examples = list(generated_set(1))
+    record = mean(measure(Matting.load(workdir).alpha, examples))
+    again = mean(measure(Matting.load(workdir / "weights.safetensors").alpha, examples))
+    assert record == again
+    assert record["sad"] > 0
+
+
+def test_two_steps_and_a_restart_equal_four(whole_run, tmp_path, monkeypatch):
+    config = smoke()
+    stopped_after = iter([False, False, True, True])
+    # Asked twice a step: whether to save, then whether to stop.
+    monkeypatch.setattr(
+        "experiments.train.stop_signals", lambda: Stopper(stopped_after)
+    )
+    half = train(config, tmp_path)
+    assert int(half.step) == 2
+    assert not (tmp_path / "weights.safetensors").exists()
+    monkeypatch.undo()
+    resumed = values(train(config, tmp_path))
+    for name, value in whole_run[1].items():
+        np.testing.assert_array_equal(resumed[name], value, err_msg=name)
+    losses = [r["loss"] for r in read_metrics(tmp_path / "metrics.jsonl")]
+    assert losses == [r["loss"] for r in read_metrics(whole_run[0] / "metrics.jsonl")]
+
+
+class Stopper:
+    def __init__(self, answers):
+        self.answers = answers
+
+    def __enter__(self):
+        return lambda: next(self.answers, False)
+
+    def __exit__(self, *_):
+        pass
+
+
+def test_tf_data_trains_the_same(whole_run, tmp_path):
+    pytest.importorskip("tensorflow")
+    config = smoke()
+    config.data.loader = "tf"
+    got = values(train(config, tmp_path))
+    for name, value in whole_run[1].items():
+        np.testing.assert_array_equal(got[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("module", [demo, paper])
+def test_other_configs_train(module, tmp_path):
+    config = smoke(module)
+    config.optimizer.steps = 1
+    assert int(train(config, tmp_path).step) == 1
+
+
+def test_another_config_in_the_workdir_is_refused(whole_run):
+    config = smoke(seed=5)
+    with pytest.raises(InputError, match="another config: seed is 0 there and 5 here"):
+        train(config, whole_run[0])
+
+
+def test_a_folder_of_other_things_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("keep me")
+    with pytest.raises(InputError, match="is not empty and holds no run"):
+        train(smoke(), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("batch_size", 3, "batch_size is 3; expected a multiple"),
+        ("data.kind", "zip", "config.data.kind is 'zip'"),
+        ("data.kind", "folders", "config.data.foregrounds is not set"),
+        ("data.loader", "ray", "config.data.loader is 'ray'"),
+        ("network.context", "tpm", "did you mean 'tmp'"),
+        ("optimizer.steps", 0, "optimizer.steps is 0"),
+        ("recipe.crop_px", 0, "recipe.crop_px is 0"),
+    ],
+)
+def test_bad_settings(tmp_path, field, value, message):
+    config = smoke()
+    config.update_from_flattened_dict({field: value})
+    with pytest.raises(InputError, match=message):
+        train(config, tmp_path / "run")
+
+
+def run_script(*arguments, **options):
+    command = [sys.executable, "-m", "experiments.train", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--config.optimizer.stepz=3", "steps"),
+        ("--config.batch_size=many", "batch_size"),
+        ("--no_such_flag", "no_such_flag"),
+    ],
+)
+def test_bad_flags_give_one_line_and_status_2(tmp_path, argument, message):
+    done = run_script(
+        f"--config={CONFIG}:smoke", f"--workdir={tmp_path / 'run'}", argument
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert message in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_terminated_run_saves(tmp_path):
+    workdir = tmp_path / "run"
+    command = [sys.executable, "-m", "experiments.train", f"--config={CONFIG}:smoke"]
+    command += [f"--workdir={workdir}", "--config.optimizer.steps=100000"]
+    command += ["--config.data.loader=threads"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while "images/s" not in process.stderr.read(1) + process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert Matting.load(workdir) is not None

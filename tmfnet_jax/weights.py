@@ -1,0 +1,98 @@
+"""Weights files: safetensors that name their own network, or a checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from tmfnet_jax.errors import InputError
+from tmfnet_jax.files import atomic_write
+from tmfnet_jax.model import TMFNet, TMFNetConfig
+from tmfnet_jax.parameters import array_shapes, check_arrays, network_from_arrays
+
+NETWORK_ENTRY = "tmfnet_jax.network"  # in the file's metadata: TMFNetConfig as JSON
+TORCH_SUFFIXES = (".pth", ".pt", ".ckpt")
+
+
+def load_network(path: str | Path) -> TMFNet:
+    """Load a network with its weights.
+
+    Args:
+      path: a safetensors file written by this package, or a run's workdir.
+    Raises:
+      InputError: not weights, truncated, or of another network than it says.
+    """
+    config, arrays = read_weights(path)
+    return network_from_arrays(config, arrays, origin=str(path))
+
+
+def read_weights(path: str | Path) -> tuple[TMFNetConfig, dict[str, np.ndarray]]:
+    """Read a network's configuration and its arrays by name, as stored."""
+    path = Path(path)
+    if path.is_dir():
+        from tmfnet_jax import checkpointing  # Orbax takes a second to import
+
+        return checkpointing.read_weights(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such weights file")
+    if path.suffix in TORCH_SUFFIXES:
+        raise InputError(
+            f"{path}: a PyTorch file; convert it first: "
+            f"tmfnet convert {path.name} {path.stem}.safetensors"
+        )
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{path}: not a whole safetensors file ({error}); expected one made by "
+            "tmfnet convert or by training"
+        ) from None
+    return _network_of(metadata, path), arrays
+
+
+def write_weights(
+    path: str | Path,
+    config: TMFNetConfig,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    dtype: type[np.floating] = np.float32,
+    notes: Mapping[str, str] | None = None,
+) -> None:
+    """Write a safetensors file, whole or not at all.
+
+    Args:
+      path: where to; replaced if it exists.
+      config: the network, stored in the file.
+      arrays: parameters and batch statistics by name.
+      dtype: np.float32 or np.float16.
+      notes: further text entries for the file's metadata, such as a licence.
+    """
+    with np.errstate(over="ignore"):  # the check below names what became infinite
+        stored = {k: np.ascontiguousarray(v, dtype) for k, v in arrays.items()}
+    check_arrays(stored, array_shapes(config), origin=f"{np.dtype(dtype)} weights")
+    # Precision of the computation is the user's choice, not the weights'.
+    network = dataclasses.asdict(dataclasses.replace(config, dtype="float32"))
+    metadata = {NETWORK_ENTRY: json.dumps(network), **(notes or {})}
+    data = safetensors.numpy.save(stored, metadata)
+    with atomic_write(path) as file:
+        file.write(data)
+
+
+def _network_of(metadata: Mapping[str, str], path: Path) -> TMFNetConfig:
+    if NETWORK_ENTRY not in metadata:
+        raise InputError(
+            f"{path}: a safetensors file, but not of this package (its metadata lacks "
+            f"{NETWORK_ENTRY!r}); expected one made by tmfnet convert or by training"
+        )
+    try:
+        return TMFNetConfig.from_dict(json.loads(metadata[NETWORK_ENTRY]))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: unusable network description: {error}") from None
