@@ -1,0 +1,73 @@
+"""What all configs share: the fields, and the reduction to a smoke test."""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from tmfnet_jax.errors import InputError
+
+
+def base_config() -> ConfigDict:
+    """Return every field with the paper's value; configs override and lock."""
+    config = ConfigDict()
+    config.seed = 0  # of the initial weights and of the stream of samples
+    config.batch_size = 32  # over all devices; the paper's ablations
+    config.laplacian = True  # third term of the loss; off in Table 3's first part
+
+    config.network = ConfigDict()  # fields of tmfnet_jax.model.TMFNetConfig
+    config.network.context = "tmp"
+    config.network.fusion = ("glf", "glf", "glf")
+    config.network.width = 1.0
+    config.network.dtype = "float32"
+
+    config.optimizer = ConfigDict()  # fields of tmfnet_jax.optim.OptimizerConfig
+    config.optimizer.learning_rate = 0.01
+    config.optimizer.steps = 200_000
+    config.optimizer.warmup_steps = 5_000
+    config.optimizer.warmup_ratio = 0.001
+
+    config.data = ConfigDict()
+    config.data.kind = "folders"  # "folders" or "synthetic"
+    config.data.foregrounds = placeholder(str)  # folder of images or RGBA cut-outs
+    config.data.alphas = placeholder(str)  # folder of mattes, same file stems
+    config.data.backgrounds = placeholder(str)  # folder of photos
+    config.data.size_px = 320  # side of a generated foreground
+    config.data.loader = "tf"  # "tf" (tf.data) or "threads" (no TensorFlow)
+    config.data.workers = 2  # samples made at a time
+
+    config.recipe = ConfigDict()  # fields of input_pipeline.sample.Recipe
+    config.recipe.crop_px = 512
+
+    config.log_every = 100  # steps between lines of metrics
+    config.checkpoint_every = 2_000  # steps between checkpoints
+    config.keep_checkpoints = 3
+    config.tensorboard = True
+    return config
+
+
+def scale_recipe(config: ConfigDict, crop_px: int) -> None:
+    """Set a smaller crop, and the recipe's lengths in proportion."""
+    from input_pipeline.sample import Recipe
+
+    recipe = Recipe.for_crop(crop_px)
+    config.recipe.crop_px = crop_px
+    config.recipe.rotation_min_side_px = recipe.rotation_min_side_px
+    config.recipe.trimap_max_kernel_px = recipe.trimap_max_kernel_px
+
+
+def finish(config: ConfigDict, argument: str) -> ConfigDict:
+    """Apply the argument after the config's file name (`file.py:smoke`)."""
+    if argument not in ("", "smoke"):
+        raise InputError(f"config argument {argument!r}; expected nothing or 'smoke'")
+    if argument == "smoke":
+        config.network.width = 0.05
+        config.batch_size = 4
+        config.optimizer.steps = 4
+        config.optimizer.warmup_steps = 2
+        config.data.kind = "synthetic"
+        config.data.size_px = 96
+        config.log_every = 1
+        config.checkpoint_every = 2
+        scale_recipe(config, 64)
+    return config.lock()

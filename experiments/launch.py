@@ -1,0 +1,46 @@
+"""How a script starts: flags, and bad input as one line with exit status 2."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from absl import app, flags, logging
+
+from tmfnet_jax.errors import InputError
+
+EXIT_BAD_INPUT = 2
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parse the command line, call main and exit."""
+    logging.set_verbosity(logging.WARNING)  # Orbax reports each file as info
+    app.run(lambda _: _guarded(main), flags_parser=_parse)
+
+
+def _parse(arguments: list[str]) -> list[str]:
+    try:
+        rest = flags.FLAGS(arguments)
+    except flags.Error as error:
+        fail(str(error))
+    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        # Config overrides: an unknown key, a value of the wrong type, no such file.
+        fail(str(error))
+    if len(rest) > 1:
+        fail(f"unexpected argument {rest[1]!r}; options start with --, see --help")
+    return rest
+
+
+def _guarded(main: Callable[[], None]) -> None:
+    try:
+        main()
+    except InputError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename or 'input/output'}: {error.strerror or error}")
+
+
+def fail(message: str) -> None:
+    """Print the message as one line and exit with status 2."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(EXIT_BAD_INPUT)

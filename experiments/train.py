@@ -1,0 +1,247 @@
+"""Train a network: the stages of a run in reading order.
+
+    python -m experiments.train --config=experiments/configs/synthetic.py \
+        --workdir=runs/lite [--config.batch_size=16 ...]
+
+Started again with the same workdir, a run continues where its newest checkpoint
+ends; the samples, and on a CPU every bit, are those of an uninterrupted run.
+Ctrl-C or SIGTERM saves first.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import time
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import jax
+import numpy as np
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+from tqdm import tqdm
+
+from experiments import launch
+from input_pipeline.sample import Recipe, batches
+from input_pipeline.sources import FolderSource, Source
+from input_pipeline.synthetic import SyntheticSource
+from tmfnet_jax.checkpointing import RunCheckpoints
+from tmfnet_jax.errors import InputError
+from tmfnet_jax.model import TMFNetConfig
+from tmfnet_jax.optim import OptimizerConfig, learning_rate_schedule, make_optimizer
+from tmfnet_jax.parameters import initial_network
+from tmfnet_jax.reporting import MetricWriter
+from tmfnet_jax.sharding import check_batch_size, data_mesh, put_batch, replicate
+from tmfnet_jax.train_step import TrainState, create_state, make_train_step
+from tmfnet_jax.weights import write_weights
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.safetensors"
+LISTED_DIFFERENCES = 3
+
+
+def train(config: ConfigDict, workdir: Path) -> TrainState:
+    """Run or continue a training.
+
+    Args:
+      config: as `experiments.configs.common.base_config`.
+      workdir: created if missing; holds config.json, metrics.jsonl, checkpoints,
+        TensorBoard events and, at the end, weights.safetensors.
+    Returns:
+      The final state, or that of an interrupted run.
+    Raises:
+      InputError: bad config or data, another config's workdir, or a loss that
+        is not finite.
+    """
+    # Settings, checked as a whole before anything is written.
+    network = TMFNetConfig.from_dict(config.network.to_dict())
+    optimization = OptimizerConfig(**config.optimizer.to_dict())
+    recipe = Recipe(**config.recipe.to_dict())
+    mesh = data_mesh()
+    check_batch_size(config.batch_size, mesh)
+    source = make_source(config)
+    open_workdir(workdir, config)
+
+    # State: new, or the newest checkpoint's.
+    model = initial_network(network, seed=config.seed)
+    optimizer = make_optimizer(optimization)
+    step_function = make_train_step(model, optimizer, laplacian=config.laplacian)
+    state = replicate(mesh, create_state(model, optimizer))
+    schedule = learning_rate_schedule(optimization)
+
+    with RunCheckpoints(workdir, network, keep=config.keep_checkpoints) as checkpoints:
+        if checkpoints.latest_step is not None:
+            state = state.with_tree(checkpoints.restore_latest(state.tree()))
+        first = int(state.step)
+        with (
+            MetricWriter(
+                workdir, resume_step=first, tensorboard=config.tensorboard
+            ) as writer,
+            closing(make_batches(config, source, recipe, first)) as stream,
+            tqdm(
+                total=optimization.steps, initial=first, unit="step", mininterval=1
+            ) as bar,
+            stop_signals() as stopped,
+        ):
+            since, clock = first, time.perf_counter()
+            for step in range(first + 1, optimization.steps + 1):
+                state, metrics = step_function(state, put_batch(mesh, next(stream)))
+                bar.update()
+                if step % config.log_every == 0 or step == optimization.steps:
+                    scalars = {k: float(v) for k, v in jax.device_get(metrics).items()}
+                    require_finite(scalars, since, step)
+                    now = time.perf_counter()
+                    rate = (step - since) * config.batch_size / (now - clock)
+                    since, clock = step, now
+                    scalars["learning_rate"] = float(schedule(step - 1))
+                    scalars["images_per_second"] = rate
+                    writer.write(step, scalars)
+                    bar.set_postfix_str(
+                        f"loss {scalars['loss']:.3f}, {rate:.1f} images/s"
+                    )
+                ended = step == optimization.steps or stopped()
+                if ended or step % config.checkpoint_every == 0:
+                    checkpoints.save(step, state.tree())
+                if stopped():
+                    logging.warning(
+                        "stopped after step %d; run again to continue", step
+                    )
+                    return state
+    arrays = {name: np.asarray(value) for name, value in state.arrays().items()}
+    write_weights(workdir / WEIGHTS_FILE, network, arrays)
+    return state
+
+
+def make_source(config: ConfigDict) -> Source:
+    """Open the configured source of foregrounds and backgrounds."""
+    data = config.data
+    if data.kind == "synthetic":
+        photos = None
+        if data.backgrounds is not None:
+            photos = sorted(p for p in Path(data.backgrounds).glob("*") if p.is_file())
+            if not photos:
+                raise InputError(
+                    f"config.data.backgrounds: no files in {data.backgrounds}; "
+                    "give a folder of photos"
+                )
+        size = (data.size_px, data.size_px)
+        return SyntheticSource(seed=config.seed, size=size, photos=photos)
+    if data.kind != "folders":
+        raise InputError(
+            f"config.data.kind is {data.kind!r}; expected 'folders' or 'synthetic'"
+        )
+    for name in ("foregrounds", "backgrounds"):
+        if data[name] is None:
+            raise InputError(
+                f"config.data.{name} is not set; give a folder: "
+                f"--config.data.{name}=DIR"
+            )
+    alphas = None if data.alphas is None else Path(data.alphas)
+    return FolderSource(
+        Path(data.foregrounds), backgrounds=Path(data.backgrounds), alphas=alphas
+    )
+
+
+def make_batches(
+    config: ConfigDict, source: Source, recipe: Recipe, first_step: int
+) -> Generator[dict[str, np.ndarray], None, None]:
+    """Stream this process's share of the batches from a step on."""
+    options = {
+        "seed": config.seed,
+        "batch_size": config.batch_size,
+        "start_step": first_step,
+        "shard": (jax.process_index(), jax.process_count()),
+    }
+    if config.data.loader == "threads":
+        return batches(source, recipe, num_threads=config.data.workers, **options)
+    if config.data.loader != "tf":
+        raise InputError(
+            f"config.data.loader is {config.data.loader!r}; expected 'tf' or 'threads'"
+        )
+    try:
+        from input_pipeline import pipeline
+    except ImportError:
+        raise InputError(
+            "TensorFlow is not installed; install tmfnet-jax[train] or set "
+            "--config.data.loader=threads"
+        ) from None
+    return pipeline.as_numpy(
+        pipeline.dataset(source, recipe, num_workers=config.data.workers, **options)
+    )
+
+
+def open_workdir(workdir: Path, config: ConfigDict) -> None:
+    """Create the folder with its config, or check that it is this config's."""
+    path = workdir / CONFIG_FILE
+    wanted = json.loads(config.to_json_best_effort())
+    if path.exists():
+        try:
+            found = json.loads(path.read_text())
+        except ValueError:
+            raise InputError(f"{path}: damaged; use another workdir") from None
+        differing = differences(found, wanted)
+        if differing:
+            raise InputError(
+                f"{workdir}: holds a run with another config: {differing}; use another "
+                "workdir, or the same config to continue"
+            )
+        return
+    if workdir.exists() and any(workdir.iterdir()):
+        raise InputError(
+            f"{workdir}: is not empty and holds no run; use a new or an empty folder"
+        )
+    workdir.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(wanted, indent=2) + "\n")
+
+
+def differences(found: dict, wanted: dict, prefix: str = "") -> str:
+    """Name the first few fields in which two configs differ."""
+    texts = []
+    for key in sorted({*found, *wanted}):
+        old, new = found.get(key), wanted.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            texts.append(differences(old, new, f"{prefix}{key}."))
+        elif old != new:
+            texts.append(f"{prefix}{key} is {old} there and {new} here")
+    return ", ".join([t for t in texts if t][:LISTED_DIFFERENCES])
+
+
+def require_finite(scalars: dict[str, float], since: int, step: int) -> None:
+    """Raise InputError, naming the steps, where a metric is NaN or infinite."""
+    bad = [name for name, value in scalars.items() if not np.isfinite(value)]
+    if bad:
+        raise InputError(
+            f"{', '.join(bad)} not finite between steps {since + 1} and {step}; lower "
+            "config.optimizer.learning_rate and start from an earlier checkpoint"
+        )
+
+
+@contextmanager
+def stop_signals():
+    """Turn Ctrl-C and SIGTERM into a question to ask after each step."""
+    received = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(s, lambda *_: received.append(1)) for s in signals]
+    try:
+        yield lambda: bool(received)
+    finally:
+        for s, handler in zip(signals, previous, strict=True):
+            signal.signal(s, handler)
+
+
+def _main() -> None:
+    config, workdir = flags.FLAGS.config, Path(flags.FLAGS.workdir)
+    print(config)
+    state = train(config, workdir)
+    if int(state.step) == config.optimizer.steps:
+        print(f"{workdir / WEIGHTS_FILE}: weights after {int(state.step)} steps")
+
+
+if __name__ == "__main__":
+    config_flags.DEFINE_config_file("config", None, "Config file.", lock_config=True)
+    flags.DEFINE_string("workdir", None, "Folder of the run.")
+    flags.mark_flags_as_required(["config", "workdir"])
+    launch.run(_main)

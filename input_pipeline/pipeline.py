@@ -1,0 +1,110 @@
+"""The stream of batches as a tf.data pipeline: the only module with TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator
+
+import numpy as np
+
+# TensorFlow logs the whole traceback of an error that `as_numpy` tells in one line;
+# it reads this when first imported. Its own errors are still logged.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import tensorflow as tf  # noqa: E402
+
+from input_pipeline.sample import (  # noqa: E402
+    PREFETCHED_BATCHES,
+    SAMPLE_CHANNELS,
+    Recipe,
+    make_sample,
+    shard_bounds,
+)
+from input_pipeline.sources import Source  # noqa: E402
+from tmfnet_jax.errors import InputError  # noqa: E402
+
+
+def dataset(
+    source: Source,
+    recipe: Recipe,
+    *,
+    seed: int,
+    batch_size: int,
+    start_step: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    num_workers: int = 2,
+) -> tf.data.Dataset:
+    """Build an endless dataset of the batches that `sample.batches` gives.
+
+    Equal to the last bit and in the same order whatever the number of workers.
+    Iterate through `as_numpy`, which gives a bad source's message as it was
+    raised. TensorFlow is kept off GPUs and TPUs in this process: they belong to
+    the training.
+
+    Args:
+      source: of foregrounds and backgrounds.
+      recipe: how to make a sample.
+      seed: of the stream, at least 0.
+      batch_size: samples in a step over all shards.
+      start_step: first step to give.
+      shard: number of this part and of all parts.
+      num_workers: threads that make samples.
+    Returns:
+      Dataset of dicts of uint8 tensors as of `sample.make_sample` with a leading
+      axis of batch_size / shards.
+    Raises:
+      InputError: if the options do not fit.
+    """
+    if num_workers < 1:
+        raise InputError(f"num_workers is {num_workers}; give at least 1")
+    first, part = shard_bounds(batch_size, shard, start_step=start_step)
+    for kind in ("GPU", "TPU"):
+        tf.config.set_visible_devices([], kind)
+
+    def sample_arrays(position: np.int64) -> list[np.ndarray]:
+        step, place = divmod(int(position), part)
+        index = step * batch_size + first + place
+        sample = make_sample(source, recipe, seed=seed, index=index)
+        return [sample[name] for name in SAMPLE_CHANNELS]
+
+    def load(position: tf.Tensor) -> dict[str, tf.Tensor]:
+        types = [tf.uint8] * len(SAMPLE_CHANNELS)
+        arrays = tf.numpy_function(sample_arrays, [position], types)
+        return {
+            name: tf.ensure_shape(array, (recipe.crop_px, recipe.crop_px, channels))
+            for array, (name, channels) in zip(
+                arrays, SAMPLE_CHANNELS.items(), strict=True
+            )
+        }
+
+    options = tf.data.Options()
+    options.deterministic = True
+    options.threading.private_threadpool_size = num_workers
+    return (
+        tf.data.Dataset.range(start_step * part, tf.int64.max)
+        .map(load, num_parallel_calls=num_workers, deterministic=True)
+        .batch(part, drop_remainder=True)
+        .prefetch(PREFETCHED_BATCHES)
+        .with_options(options)
+    )
+
+
+def as_numpy(batches: tf.data.Dataset) -> Generator[dict[str, np.ndarray], None, None]:
+    """Iterate over a dataset as NumPy arrays.
+
+    Args:
+      batches: a dataset built by `dataset`, possibly transformed further.
+    Returns:
+      Generator of its elements.
+    Raises:
+      InputError: where a worker raised one: TensorFlow passes it on as text
+        between its own lines, and this takes it out again.
+    """
+    try:
+        yield from batches.as_numpy_iterator()
+    except tf.errors.OpError as error:
+        message = re.search(rf"\b{InputError.__name__}: (.*)", error.message or "")
+        if message is None:
+            raise
+        raise InputError(message[1]) from None
