@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from experiments import launch
 from input_pipeline.sample import Recipe, batches
-from input_pipeline.sources import FolderSource, Source
+from input_pipeline.sources import FolderSource, PooledSource, Source
 from input_pipeline.synthetic import SyntheticSource
 from tmfnet_jax.checkpointing import RunCheckpoints
 from tmfnet_jax.errors import InputError
@@ -128,7 +128,8 @@ def make_source(config: ConfigDict) -> Source:
                     "give a folder of photos"
                 )
         size = (data.size_px, data.size_px)
-        return SyntheticSource(seed=config.seed, size=size, photos=photos)
+        source: Source = SyntheticSource(seed=config.seed, size=size, photos=photos)
+        return PooledSource(source, size=data.pool) if data.pool else source
     if data.kind != "folders":
         raise InputError(
             f"config.data.kind is {data.kind!r}; expected 'folders' or 'synthetic'"

@@ -65,7 +65,7 @@ def coverage(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarr
     """
     fine = np.zeros([SUPERSAMPLING * side for side in shape], np.uint8)
     for points in polygons:
-        cv2.fillPoly(fine, [_fixed_point(points)], 255, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(fine, [_fixed_point(points)], (255,), cv2.LINE_8, _SHIFT)
     small = cv2.resize(fine, shape[::-1], interpolation=cv2.INTER_AREA)
     return small.astype(np.float32) / 255
 

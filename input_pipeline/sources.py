@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +34,31 @@ class Source(Protocol):
     def background(self, index: int) -> np.ndarray:
         """Return uint8 [H, W, 3] RGB."""
         ...
+
+
+class PooledSource:
+    """The first images of another source, each made once and kept in memory.
+
+    For generated images on machines where making one costs more than a training
+    step on it; crops, affines, backgrounds and trimaps still differ every time.
+    """
+
+    def __init__(self, source: Source, *, size: int):
+        """Keep `size` foregrounds and as many backgrounds, fewer if it has fewer."""
+        if size < 1:
+            raise InputError(f"pool size is {size}; give at least 1")
+        self.num_foregrounds: int | None = min(size, source.num_foregrounds or size)
+        self.num_backgrounds: int | None = min(size, source.num_backgrounds or size)
+        self._foreground = functools.cache(source.foreground)
+        self._background = functools.cache(source.background)
+
+    def foreground(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return foreground `index` of the source."""
+        return self._foreground(index)
+
+    def background(self, index: int) -> np.ndarray:
+        """Return background `index` of the source."""
+        return self._background(index)
 
 
 class FolderSource:
@@ -87,10 +113,10 @@ class FolderSource:
         """
         path = self._foregrounds[index]
         if self._alphas is None:
-            cutout = _eight_bits(read_cutout(path))
+            cutout = eight_bits(read_cutout(path))
             return np.ascontiguousarray(cutout[..., :3]), cutout[..., 3].copy()
         alpha_path = self._alphas[index]
-        image = _eight_bits(read_image(path))
+        image = eight_bits(read_image(path))
         alpha = np.rint(read_alpha(alpha_path) * 255).astype(np.uint8)
         if alpha.shape != image.shape[:2]:
             raise InputError(
@@ -109,7 +135,7 @@ class FolderSource:
         Raises:
           InputError: if the file cannot be read.
         """
-        return _eight_bits(read_image(self._backgrounds[index]))
+        return eight_bits(read_image(self._backgrounds[index]))
 
 
 def _list_images(
@@ -147,11 +173,11 @@ def _match_alphas(
     if alphas and missing:
         problems.append(f"no alpha in {folder} for {_some(missing)}")
     for paths, role in ((foregrounds, "foregrounds"), (alphas, "alphas")):
-        seen: set[str] = set()
+        first = {path.stem: path for path in reversed(paths)}
         twice = [
             path.name
             for path in paths
-            if path.stem in stems and (path.stem in seen or seen.add(path.stem))
+            if path.stem in stems and path != first[path.stem]
         ]
         if twice:
             problems.append(
@@ -174,8 +200,15 @@ def _size(image: np.ndarray) -> str:
     return f"{image.shape[1]}x{image.shape[0]}"
 
 
-def _eight_bits(image: np.ndarray) -> np.ndarray:
-    """Round 16-bit values to the nearest of 8 bits."""
+def eight_bits(image: np.ndarray) -> np.ndarray:
+    """Round 16-bit values to the nearest of 8 bits.
+
+    Args:
+      image: uint8, returned as it is, or uint16, of any shape.
+
+    Returns:
+      uint8 of the same shape.
+    """
     if image.dtype == np.uint8:
         return image
     return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -12,9 +12,11 @@ import numpy as np
 from input_pipeline.backdrops import backdrop
 from input_pipeline.canvas import coverage, straighten
 from input_pipeline.silhouettes import ellipse
+from input_pipeline.sources import eight_bits
 from input_pipeline.subjects import KINDS, body
 from input_pipeline.textures import noise, paint
 from tmfnet_jax.errors import InputError
+from tmfnet_jax.images import read_image
 
 _FOREGROUND, _BACKGROUND = 0, 1  # tags that keep the two random streams apart
 _COVERAGE = (0.08, 0.72)  # accepted mean alpha
@@ -124,23 +126,11 @@ class SyntheticSource:
 @lru_cache(_PHOTOS_KEPT)
 def _photo(path: Path) -> np.ndarray:
     """Read a photo as uint8 RGB, its longer side reduced to _PHOTO_SIDE."""
-    try:
-        encoded = np.frombuffer(path.read_bytes(), np.uint8)
-        photo = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-    except OSError as error:
-        raise InputError(f"cannot read photo {path}: {error.strerror}") from None
-    except cv2.error:  # an empty file, or one that claims too many pixels
-        photo = None
-    if photo is None:
-        raise InputError(
-            f"photo {path} is damaged, too large or not an image; replace or drop it"
-        )
+    photo = eight_bits(read_image(path))
     shrink = _PHOTO_SIDE / max(photo.shape)
-    if shrink < 1:
-        photo = cv2.resize(
-            photo, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA
-        )
-    return cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)
+    if shrink >= 1:
+        return photo
+    return cv2.resize(photo, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
 
 
 def _is_usable(alpha: np.ndarray) -> bool:

@@ -119,7 +119,7 @@ def test_jpeg_takes_colours_of_eight_bits(tmp_path):
     ids=lambda array: f"{array.dtype}{array.shape}",
 )
 def test_arrays_that_are_no_image_are_not_written(tmp_path, array):
-    with pytest.raises(InputError, match="cannot hold an array of shape"):
+    with pytest.raises(InputError, match="cannot hold "):
         write_image(tmp_path / "image.png", array)
     assert list(tmp_path.iterdir()) == []
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline.sources import FolderSource
+from input_pipeline.sources import FolderSource, PooledSource
 from tmfnet_jax.errors import InputError
 
 
@@ -164,3 +164,27 @@ def test_float_pixels_are_refused(folders):
     write(folders / "bg" / "sky.tiff", np.zeros((4, 5), np.float32))
     with pytest.raises(InputError, match="holds float32 values; save it with 8 or 16"):
         source_of(folders).background(0)
+
+
+def test_pool_makes_each_image_once():
+    class Counting:
+        num_foregrounds = None
+        num_backgrounds = 2
+        made = 0
+
+        def foreground(self, index):
+            self.made += 1
+            return np.full((2, 2, 3), index, np.uint8), np.zeros((2, 2), np.uint8)
+
+        def background(self, index):
+            return np.full((2, 2, 3), index, np.uint8)
+
+    source = Counting()
+    pool = PooledSource(source, size=3)
+    assert (pool.num_foregrounds, pool.num_backgrounds) == (3, 2)
+    for index in (0, 2, 0, 2):
+        assert pool.foreground(index)[0][0, 0, 0] == index
+    assert pool.background(1)[0, 0, 0] == 1
+    assert source.made == 2
+    with pytest.raises(InputError, match="pool size is 0"):
+        PooledSource(source, size=0)

@@ -16,41 +16,29 @@ from tmfnet_jax.layers import (
     resize_bilinear,
     spatial_mean,
 )
-from tmfnet_jax.trimap_pooling import MASK_EPSILON, Merge, TrimapPooling, resize_mask
+from tmfnet_jax.trimap_pooling import (
+    MASK_EPSILON,
+    PooledContext,
+    TrimapPooling,
+    resize_mask,
+)
 
 PYRAMID_BINS = (1, 2, 3, 6)
 ASPP_DILATIONS = (6, 12, 18)
 
 
-class PyramidPooling(nnx.Module):
+class PyramidPooling(PooledContext):
     """PPM, or with `masked=True` its variant TP that leaves the background out.
 
     TP averages encoder features over the non-background part of each cell
     before the 1x1 convolution, as PPM averages them over the whole cell.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        masked: bool = False,
-        dtype: jnp.dtype | None = None,
-        rngs: nnx.Rngs,
-    ):
-        self.masked = masked
-        self.branches = nnx.List(
-            [ConvNorm(inputs, outputs, 1, dtype=dtype, rngs=rngs) for _ in PYRAMID_BINS]
-        )
-        self.merge = Merge(
-            inputs + len(PYRAMID_BINS) * outputs, outputs, dtype=dtype, rngs=rngs
-        )
-
-    def __call__(self, c5: jax.Array, non_background: jax.Array) -> jax.Array:
-        """Return context features, [B, H/16, W/16, outputs]."""
+    def pooled(self, c5: jax.Array, non_background: jax.Array) -> list[jax.Array]:
+        """Return the four pooled maps, [B, H/16, W/16, outputs] each."""
         size = c5.shape[1:3]
         mask = resize_mask(non_background, size).astype(jnp.float32)
-        maps = [c5]
+        maps = []
         for branch, bins in zip(self.branches, PYRAMID_BINS, strict=True):
             if self.masked:
                 cell = adaptive_average_pool(c5 * mask, bins)
@@ -59,7 +47,7 @@ class PyramidPooling(nnx.Module):
                 cell = adaptive_average_pool(c5, bins)
             cell = branch(cell.astype(c5.dtype))
             maps.append(resize_bilinear(cell, size, align_corners=True))
-        return self.merge(maps)
+        return maps
 
 
 class AtrousPyramid(nnx.Module):

@@ -155,7 +155,7 @@ def write_image(path: _PathLike, image: np.ndarray) -> None:
             f"{suffix}; choose another format or a smaller image"
         )
     with atomic_write(path) as file:
-        file.write(encoded)
+        file.write(encoded.data)
 
 
 def check_output(path: _PathLike, *, channels: int, dtype: DTypeLike) -> None:

@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -111,10 +111,11 @@ def _read(mapped: mmap.mmap) -> dict[str, Any]:
     """Read a mapped checkpoint of either format."""
     content = np.frombuffer(mapped, np.uint8)
     head = mapped[:32]
+    file = cast(BinaryIO, mapped)  # it reads, seeks and tells like one
     if head.startswith(b"PK\x03\x04"):
-        root, storages = _read_zip(mapped, content)
+        root, storages = _read_zip(file, content)
     elif head.startswith(b"\x80"):
-        root, storages = _read_legacy(mapped, content)
+        root, storages = _read_legacy(file, content)
     else:
         kind = "a safetensors file" if head[8:9] == b"{" else None
         for start, name in _OTHER_KINDS.items():
@@ -130,9 +131,9 @@ def _read(mapped: mmap.mmap) -> dict[str, Any]:
     return checkpoint
 
 
-def _read_zip(mapped: mmap.mmap, content: np.ndarray) -> tuple[Any, dict]:
+def _read_zip(file: BinaryIO, content: np.ndarray) -> tuple[Any, dict]:
     """Return the object and the bytes of each storage of a zip-format file."""
-    members = _zip_members(mapped, content)
+    members = _zip_members(file, content)
     roots = [n.removesuffix("data.pkl") for n in members if n.endswith("/data.pkl")]
     if len(roots) != 1:
         some = ", ".join(quote(name) for name in list(members)[:3])
@@ -151,7 +152,7 @@ def _read_zip(mapped: mmap.mmap, content: np.ndarray) -> tuple[Any, dict]:
     if order not in (b"little", b"big"):
         raise InputError(f"has unknown byte order {order!r}; save it again with torch")
     pickled = _member(content, *members[f"{root}data.pkl"], limit=MAX_PICKLE_BYTES)
-    value, wanted = interpret(io.BytesIO(pickled))
+    value, wanted = interpret(io.BytesIO(pickled.data))
     storages = {}
     for key, storage in wanted.items():
         name = f"{root}data/{key}"
@@ -166,9 +167,9 @@ def _read_zip(mapped: mmap.mmap, content: np.ndarray) -> tuple[Any, dict]:
     return value, storages
 
 
-def _zip_members(mapped: mmap.mmap, content: np.ndarray) -> dict:
+def _zip_members(file: BinaryIO, content: np.ndarray) -> dict:
     """Return name -> (entry, start of its data), each within the file, none twice."""
-    archive = zipfile.ZipFile(mapped)
+    archive = zipfile.ZipFile(file)
     members, spans = {}, [(archive.start_dir, archive.start_dir)]
     for entry in archive.infolist():
         name, at = entry.filename, entry.header_offset
@@ -187,7 +188,7 @@ def _zip_members(mapped: mmap.mmap, content: np.ndarray) -> dict:
 
 
 def _member(
-    content: np.ndarray, entry: zipfile.ZipInfo, start: int, limit: int | None = None
+    content: np.ndarray, entry: zipfile.ZipInfo, start: int, *, limit: int | None = None
 ) -> np.ndarray:
     """Return a member's bytes, [n] uint8: a view of the file if it is stored."""
     name, size = quote(entry.filename), entry.file_size
@@ -202,31 +203,31 @@ def _member(
                 f"refused: {name} would unpack {data.size} bytes to {size}; PyTorch "
                 "stores members unpacked, so use the original file"
             )
-        unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size + 1)
+        unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data.data, size + 1)
         data = np.frombuffer(unpacked, np.uint8)
     # 0 is also what torch writes when told not to compute checksums.
-    if data.size != size or entry.CRC not in (0, zlib.crc32(data)):
+    if data.size != size or entry.CRC not in (0, zlib.crc32(data.data)):
         raise damaged(f"{name} fails its checksum")
     return data
 
 
-def _read_legacy(mapped: mmap.mmap, content: np.ndarray) -> tuple[Any, dict]:
+def _read_legacy(file: BinaryIO, content: np.ndarray) -> tuple[Any, dict]:
     """Return the object and the bytes of each storage of a stream-format file."""
-    if interpret(mapped)[0] != _LEGACY_MAGIC:
+    if interpret(file)[0] != _LEGACY_MAGIC:
         raise InputError("is a pickle but not a PyTorch checkpoint; name a .pth file")
     # Protocol and system follow. Neither matters: this format's storages are
     # little-endian whatever machine wrote them.
     for _ in range(2):
-        interpret(mapped)
-    value, wanted = interpret(mapped)
-    keys, _ = interpret(mapped)
+        interpret(file)
+    value, wanted = interpret(file)
+    keys, _ = interpret(file)
     text = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
     if not text or sorted(keys) != sorted(wanted):
         raise damaged("it lists other storages than its tensors use")
-    storages, at = {}, mapped.tell()
+    storages, at = {}, file.tell()
     for key in keys:
         storage = wanted[key]
-        count = int.from_bytes(mapped[at : at + 8], "little")
+        count = int.from_bytes(content[at : at + 8].tobytes(), "little")
         if count != storage.count:
             raise damaged(f"storage {quote(key)} has {count} elements, not as named")
         start, at = at + 8, at + 8 + count * storage.itemsize
@@ -335,7 +336,7 @@ def write_torch_file(
     body += b"u"
     if wrap is not None:
         body = b"}(" + _text(wrap) + body + _text("meta") + b"}u"
-    members = [
+    members: list[tuple[str, bytes | memoryview]] = [
         ("data.pkl", b"\x80\x02" + body + b"."),
         ("byteorder", b"little"),
         *((f"data/{key}", _bytes(array)) for key, array in enumerate(arrays.values())),
@@ -361,7 +362,7 @@ def _little_endian(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _bytes(array: np.ndarray) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _padding(start: int) -> bytes:

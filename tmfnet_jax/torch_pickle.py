@@ -7,12 +7,10 @@ and refuses everything else by name.
 
 from __future__ import annotations
 
-import io
 import itertools
-import mmap
 import pickletools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import ml_dtypes
 import numpy as np
@@ -126,7 +124,7 @@ _TAKES = {
 }
 
 
-def interpret(stream: io.BytesIO | mmap.mmap) -> tuple[Any, dict[str, Storage]]:
+def interpret(stream: BinaryIO) -> tuple[Any, dict[str, Storage]]:
     """Read one pickle, of protocol 2 or later, as data.
 
     Args:
@@ -144,8 +142,9 @@ def interpret(stream: io.BytesIO | mmap.mmap) -> tuple[Any, dict[str, Storage]]:
     memo: dict[int, Any] = {}
     wanted: dict[str, Storage] = {}
     begin = stream.tell()
-    for opcode, arg, position in pickletools.genops(stream):
-        if position - begin > MAX_PICKLE_BYTES:
+    arg: Any  # the opcode says of what type, if any
+    for opcode, arg, _ in pickletools.genops(stream):
+        if stream.tell() - begin > MAX_PICKLE_BYTES:
             raise refused(f"has a pickle of over {MAX_PICKLE_BYTES} bytes")
         name, items = opcode.name, []
         if name in _TAKES:
@@ -244,9 +243,9 @@ def _call(function: Any, args: Any) -> Any:
             return result
         case (
             "torch._utils._rebuild_tensor_v2",
-            (Storage(dtype=np.dtype()) as storage, offset, size, stride, *_),
+            (Storage(dtype=np.dtype() as dtype) as storage, offset, size, stride, *_),
         ):
-            return Tensor(storage, offset, size, stride, storage.dtype)
+            return Tensor(storage, offset, size, stride, dtype)
         case (
             "torch._utils._rebuild_tensor_v3",
             (Storage() as storage, offset, size, stride, _, _, Global(marker), *_),

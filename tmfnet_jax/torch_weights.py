@@ -153,7 +153,7 @@ def _decoder_keys(config: TMFNetConfig) -> Iterator[tuple[str, str]]:
         yield from _conv_norm(
             f"{torch}.{3 * index}",
             f"{torch}.{3 * index + 1}",
-            f"context.merge.convs.{index}",
+            f"context.merge.{index}",
             bias=True,
         )
     for index, (stage, kind) in enumerate(

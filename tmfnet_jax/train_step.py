@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 
@@ -15,6 +16,7 @@ from tmfnet_jax.losses import total_loss
 from tmfnet_jax.model import TMFNet, network_input
 from tmfnet_jax.trimap import TRIMAP_UNKNOWN
 
+Batch = Mapping[str, jax.Array] | Mapping[str, np.ndarray]
 Metrics = dict[str, jax.Array]
 
 
@@ -76,7 +78,7 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     *,
     laplacian: bool = True,
-) -> Callable[[TrainState, Mapping[str, jax.Array]], tuple[TrainState, Metrics]]:
+) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Build the jitted step (state, batch) -> (state, metrics).
 
     Args:

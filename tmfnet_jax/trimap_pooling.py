@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -19,55 +20,61 @@ def resize_mask(non_background: jax.Array, size: Sequence[int]) -> jax.Array:
     return resize_bilinear(non_background, size, align_corners=False)
 
 
-class Merge(nnx.Module):
-    """Join pooled branches with the encoder's output: two 3x3 convolutions."""
+class PooledContext(nnx.Module):
+    """What TMP and PPM share: four reduced branches, merged with C5 by two 3x3s.
+
+    Args:
+      inputs: channels of the encoder's output C5.
+      outputs: channels of a branch and of the result.
+      masked: whether pooling leaves the trimap's background out.
+      dtype: computation type.
+      rngs: for the initial values.
+    """
+
+    BRANCHES = 4
 
     def __init__(
         self,
         inputs: int,
         outputs: int,
         *,
+        masked: bool,
         dtype: jnp.dtype | None = None,
         rngs: nnx.Rngs,
     ):
-        self.convs = nnx.List(
-            [
-                ConvNorm(inputs, outputs, 3, dtype=dtype, rngs=rngs),
-                ConvNorm(outputs, outputs, 3, dtype=dtype, rngs=rngs),
-            ]
+        conv = partial(ConvNorm, dtype=dtype, rngs=rngs)
+        joined = inputs + self.BRANCHES * outputs
+        self.masked = masked
+        self.branches = nnx.List(
+            [conv(inputs, outputs, 1) for _ in range(self.BRANCHES)]
         )
+        self.merge = nnx.List([conv(joined, outputs, 3), conv(outputs, outputs, 3)])
 
-    def __call__(self, features: list[jax.Array]) -> jax.Array:
-        """Map feature maps of one size to [B, H, W, outputs]."""
-        x = jnp.concatenate(features, -1)
-        for conv in self.convs:
+    def pooled(self, c5: jax.Array, non_background: jax.Array) -> list[jax.Array]:
+        """Return the four pooled maps, [B, H/16, W/16, outputs] each."""
+        raise NotImplementedError
+
+    def __call__(self, c5: jax.Array, non_background: jax.Array) -> jax.Array:
+        """Return context features.
+
+        Args:
+          c5: [B, H/16, W/16, inputs] encoder output.
+          non_background: [B, H, W, 1] in [0, 1], unknown plus foreground.
+        Returns:
+          [B, H/16, W/16, outputs].
+        """
+        x = jnp.concatenate([c5, *self.pooled(c5, non_background)], -1)
+        for conv in self.merge:
             x = conv(x)
         return x
 
 
-class TrimapPooling(nnx.Module):
+class TrimapPooling(PooledContext):
     """TMP, or with `masked=False` its ablation MP that ignores the trimap.
 
     Each branch averages reduced features over the non-background pixels of a
     window around every pixel: NBP_k = avg(F M) / (avg(M) + 1e-6).
     """
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        masked: bool = True,
-        dtype: jnp.dtype | None = None,
-        rngs: nnx.Rngs,
-    ):
-        self.masked = masked
-        self.branches = nnx.List(
-            [ConvNorm(inputs, outputs, 1, dtype=dtype, rngs=rngs) for _ in POOL_WINDOWS]
-        )
-        self.merge = Merge(
-            inputs + len(POOL_WINDOWS) * outputs, outputs, dtype=dtype, rngs=rngs
-        )
 
     def pooled(self, c5: jax.Array, non_background: jax.Array) -> list[jax.Array]:
         """Return the four pooled maps, [B, H/16, W/16, outputs] each."""
@@ -84,14 +91,3 @@ class TrimapPooling(nnx.Module):
             share = average_pool_same(mask, window)
             maps.append((total / (share + MASK_EPSILON)).astype(c5.dtype))
         return maps
-
-    def __call__(self, c5: jax.Array, non_background: jax.Array) -> jax.Array:
-        """Return context features.
-
-        Args:
-          c5: [B, H/16, W/16, inputs] encoder output.
-          non_background: [B, H, W, 1] in [0, 1], unknown plus foreground.
-        Returns:
-          [B, H/16, W/16, outputs].
-        """
-        return self.merge([c5, *self.pooled(c5, non_background)])

@@ -33,6 +33,7 @@ def base_config() -> ConfigDict:
     config.data.alphas = placeholder(str)  # folder of mattes, same file stems
     config.data.backgrounds = placeholder(str)  # folder of photos
     config.data.size_px = 320  # side of a generated foreground
+    config.data.pool = 0  # generated foregrounds kept in memory; 0: always new ones
     config.data.loader = "tf"  # "tf" (tf.data) or "threads" (no TensorFlow)
     config.data.workers = 2  # samples made at a time
 

@@ -65,12 +65,12 @@ def draw_trimap(height: int, width: int) -> np.ndarray:
     ]
     outline = np.concatenate([part for part, _ in parts])
     trimap = np.zeros((height, width), np.uint8)
-    cv2.fillPoly(trimap, [outline], 255)
-    cv2.polylines(trimap, [outline], False, 128, METAL_BAND_PX)  # joins the parts
+    cv2.fillPoly(trimap, [outline], (255,))
+    cv2.polylines(trimap, [outline], False, (128,), METAL_BAND_PX)  # joins the parts
     for part, width_px in parts:
-        cv2.polylines(trimap, [part], False, 128, width_px)
+        cv2.polylines(trimap, [part], False, (128,), width_px)
     for stroke in HIGHLIGHTS:
-        cv2.polylines(trimap, [points(stroke)], False, 255, 1)
+        cv2.polylines(trimap, [points(stroke)], False, (255,), 1)
     return trimap
 
 
