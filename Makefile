@@ -14,7 +14,7 @@ demo: venv
 	$(BIN)/python -m experiments.demo.run
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: venv
 	$(BIN)/ruff check .

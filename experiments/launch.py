@@ -8,6 +8,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from tmfnet_jax.errors import InputError
+from tmfnet_jax.inference import use_compile_cache
 
 EXIT_BAD_INPUT = 2
 
@@ -32,6 +33,7 @@ def _parse(arguments: list[str]) -> list[str]:
 
 
 def _guarded(main: Callable[[], None]) -> None:
+    use_compile_cache()
     try:
         main()
     except InputError as error:

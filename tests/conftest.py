@@ -7,6 +7,9 @@ from pathlib import Path
 
 FLAGS = "--xla_force_host_platform_device_count=4"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}"
+CACHE = Path(__file__).parents[1] / ".cache" / "xla"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)  # subprocesses use it too
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import goldens  # noqa: E402
@@ -17,9 +20,6 @@ from tmfnet_jax.model import TMFNet, TMFNetConfig  # noqa: E402
 from tmfnet_jax.parameters import network_from_arrays  # noqa: E402
 from tmfnet_jax.torch_weights import from_torch  # noqa: E402
 
-CACHE = Path(__file__).parents[1] / ".cache" / "xla"
-jax.config.update("jax_compilation_cache_dir", str(CACHE))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 jax.config.update("jax_default_matmul_precision", "highest")
 
 

@@ -41,7 +41,9 @@ def test_newest_comes_back_whole(run):
     assert int(restored.step) == 3
     assert jax.tree.structure(restored) == jax.tree.structure(state)
     for old, new in zip(
-        jax.tree.leaves(state.optimizer), jax.tree.leaves(restored.optimizer), strict=True
+        jax.tree.leaves(state.optimizer),
+        jax.tree.leaves(restored.optimizer),
+        strict=True,
     ):
         np.testing.assert_array_equal(old, new)
         assert new.sharding == old.sharding

@@ -26,8 +26,6 @@ TINY = TMFNetConfig(width=0.05)
 def files(tmp_path, monkeypatch):
     """A photo, its trimap and weights, in the current folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("tmfnet_jax.inference.use_compile_cache", lambda folder: None)
     rng = np.random.default_rng(0)
     trimap = np.zeros((40, 52), np.uint8)
     trimap[8:32, 8:40] = 128

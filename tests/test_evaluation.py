@@ -31,9 +31,7 @@ def folder(tmp_path, examples):
     for name in ("image", "trimap", "alpha"):
         (tmp_path / name).mkdir()
         for example in examples:
-            write_image(
-                tmp_path / name / f"{example.name}.png", getattr(example, name)
-            )
+            write_image(tmp_path / name / f"{example.name}.png", getattr(example, name))
     return tmp_path
 
 

@@ -16,8 +16,6 @@ from tmfnet_jax.sharding import check_batch_size, data_mesh, put_batch, replicat
 from tmfnet_jax.train_step import create_state, make_train_step
 
 BATCH, SIDE, STEPS = 4, 64, 5
-LEARNING_RATE = 2e-7
-TOLERANCE = 1e-5  # relative, of the losses
 
 
 def batches():
@@ -35,42 +33,37 @@ def batches():
 def runs():
     """Losses and final state after a few steps on one and on four devices.
 
-    Plain gradient descent with small steps. An untrained network turns a relative
-    change of 1e-7 in its parameters into one of 1e-3 in its gradient (ReLUs change
-    side), and Adam's first updates are nearly the gradient's signs: with larger
-    steps two orders of summation part company.
+    Plain gradient descent: Adam's first updates are nearly the signs of the
+    gradient, which rounding flips where it is almost zero.
     """
     model = initial_network(TMFNetConfig(width=0.05), seed=0)
-    optimizer = optax.sgd(LEARNING_RATE)
+    optimizer = optax.sgd(0.01)
     step = make_train_step(model, optimizer)
     results = {}
     for count in (1, 4):
         mesh = data_mesh(jax.devices()[:count])
         state = replicate(mesh, create_state(model, optimizer))
-        losses, slopes = [], []
+        losses = []
         for batch in batches():
             state, metrics = step(state, put_batch(mesh, batch))
             losses.append(float(metrics["loss"]))
-            slopes.append(float(metrics["gradient_norm"]) ** 2)
-        results[count] = losses, slopes, state
+        results[count] = losses, state
     return results
 
 
 def test_losses_agree(runs):
     assert len(jax.devices()) == 4
-    np.testing.assert_allclose(runs[1][0], runs[4][0], rtol=TOLERANCE)
-    first_order_change = LEARNING_RATE * sum(runs[1][1])
-    assert first_order_change > 100 * TOLERANCE, "the steps must matter"
+    np.testing.assert_allclose(runs[1][0], runs[4][0], rtol=1e-5)
 
 
 def test_statistics_are_those_of_the_global_batch(runs):
-    one, four = (runs[count][2].statistics for count in (1, 4))
+    one, four = (runs[count][1].statistics for count in (1, 4))
     for name, value in one.items():
-        np.testing.assert_allclose(value, four[name], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(value, four[name], rtol=1e-4, atol=1e-5)
 
 
 def test_state_is_replicated_and_counts_steps(runs):
-    state = runs[4][2]
+    state = runs[4][1]
     assert int(state.step) == STEPS
     assert state.params["head.1.bias"].sharding.is_fully_replicated
 

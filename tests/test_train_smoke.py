@@ -122,7 +122,7 @@ def test_a_folder_of_other_things_is_refused(tmp_path):
         ("data.kind", "zip", "config.data.kind is 'zip'"),
         ("data.kind", "folders", "config.data.foregrounds is not set"),
         ("data.loader", "ray", "config.data.loader is 'ray'"),
-        ("network.context", "tpm", "did you mean 'tmp'"),
+        ("network.context", "tmpp", "did you mean 'tmp'"),
         ("optimizer.steps", 0, "optimizer.steps is 0"),
         ("recipe.crop_px", 0, "recipe.crop_px is 0"),
     ],

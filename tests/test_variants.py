@@ -84,7 +84,7 @@ def test_bfloat16_is_near_float32():
     ("values", "message"),
     [
         ({"contxt": "tmp"}, "unknown network setting 'contxt' .did you mean 'context'"),
-        ({"context": "tpm"}, "unknown context 'tpm' .did you mean 'tmp'"),
+        ({"context": "tmpp"}, "unknown context 'tmpp' .did you mean 'tmp'"),
         ({"fusion": ("glf", "glf")}, "fusion has 2 entries"),
         ({"fusion": ("glf", "gfl", "lf")}, "unknown fusion 'gfl'"),
         ({"width": 0}, "width is 0; expected 0.05 to 4"),

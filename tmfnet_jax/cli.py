@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -151,10 +150,11 @@ def _matte(options: argparse.Namespace) -> None:
 
     if image.shape[:2] != trimap.shape:
         raise InputError(size_mismatch(image, trimap))
+    matting = Matting.load(options.weights)
+    use_compile_cache()
     height, width = trimap.shape
     print(f"matting {width}x{height} pixels ...", file=sys.stderr)
-    use_compile_cache(_cache_folder())
-    alpha = Matting.load(options.weights).alpha(image, trimap, tta=options.tta)
+    alpha = matting.alpha(image, trimap, tta=options.tta)
     write_image(options.output, _integers(alpha, options.bits))
     print(f"{options.output}: alpha of {width}x{height} pixels, {options.bits} bit")
 
@@ -249,11 +249,6 @@ def _integers(alpha, bits: int):
     import numpy as np
 
     return np.round(alpha * (2**bits - 1)).astype(f"uint{bits}")
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tmfnet_jax"
 
 
 if __name__ == "__main__":

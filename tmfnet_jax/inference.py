@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -125,7 +126,13 @@ def size_mismatch(image: np.ndarray, trimap: np.ndarray) -> str:
     )
 
 
-def use_compile_cache(folder: Path) -> None:
-    """Keep compiled programs in a folder, so that the next process starts fast."""
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+def use_compile_cache() -> None:
+    """Keep compiled programs on disk, so that the next process starts fast.
+
+    In JAX_COMPILATION_CACHE_DIR if that is set, else in the user's cache folder.
+    """
+    if not jax.config.jax_compilation_cache_dir:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(base) / "tmfnet_jax"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

@@ -6,6 +6,7 @@ An array's name is its path in the network, joined with dots, for example
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -20,8 +21,12 @@ LISTED_MISMATCHES = 8
 LAST_SCALE = "conv3.norm.scale"  # of a residual block
 
 
+@functools.lru_cache(maxsize=16)
 def abstract_network(config: TMFNetConfig) -> TMFNet:
-    """Return a network of shapes and dtypes only; costs no memory or compilation."""
+    """Return a network of shapes and dtypes only, shared by all callers.
+
+    Costs a second of tracing, but no memory and no compilation.
+    """
     return nnx.eval_shape(lambda: TMFNet(config, rngs=nnx.Rngs(0)))
 
 
@@ -67,8 +72,8 @@ def initial_network(config: TMFNetConfig, *, seed: int) -> TMFNet:
     """Build an untrained network: He-normal kernels, zero biases, unit scales.
 
     The last scale of each residual block is zero, so that the deep encoder starts
-    as its shortcuts (Goyal et al. 2017, section 5.1): without pretrained weights
-    it learns several times faster.
+    as its shortcuts (Goyal et al. 2017, section 5.1), from which it learns faster
+    without pretrained weights.
 
     Drawn with NumPy, so that a seed means the same network on every device and
     library version, and nothing is compiled.

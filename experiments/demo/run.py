@@ -23,7 +23,7 @@ from experiments.train import WEIGHTS_FILE, train
 from input_pipeline.evaluation import Example, generated_set
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.images import read_image, read_mask, write_image
-from tmfnet_jax.inference import Matting, use_compile_cache
+from tmfnet_jax.inference import Matting
 from tmfnet_jax.reporting import format_table
 
 HERE = Path(__file__).parent
@@ -38,7 +38,6 @@ BACKDROP = ((46, 120, 92), (214, 226, 160))  # RGB, top and bottom
 def main() -> None:
     """Run the demo from training to picture."""
     workdir = Path(flags.FLAGS.workdir)
-    use_compile_cache(Path(".cache") / "xla")
     weights = workdir / WEIGHTS_FILE
 
     if weights.exists():
