@@ -30,6 +30,7 @@ from input_pipeline.sources import FolderSource, PooledSource, Source
 from input_pipeline.synthetic import SyntheticSource
 from tmfnet_jax.checkpointing import RunCheckpoints
 from tmfnet_jax.errors import InputError
+from tmfnet_jax.files import atomic_write
 from tmfnet_jax.model import TMFNetConfig
 from tmfnet_jax.optim import OptimizerConfig, learning_rate_schedule, make_optimizer
 from tmfnet_jax.parameters import initial_network
@@ -195,7 +196,8 @@ def open_workdir(workdir: Path, config: ConfigDict) -> None:
             f"{workdir}: is not empty and holds no run; use a new or an empty folder"
         )
     workdir.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(wanted, indent=2) + "\n")
+    with atomic_write(path) as file:
+        file.write(json.dumps(wanted, indent=2).encode())
 
 
 def differences(found: dict, wanted: dict, prefix: str = "") -> str:

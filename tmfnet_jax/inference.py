@@ -131,7 +131,7 @@ def use_compile_cache() -> None:
 
     In JAX_COMPILATION_CACHE_DIR if that is set, else in the user's cache folder.
     """
-    if not jax.config.jax_compilation_cache_dir:
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         folder = Path(base) / "tmfnet_jax"
         jax.config.update("jax_compilation_cache_dir", str(folder))
