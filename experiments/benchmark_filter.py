@@ -4,6 +4,8 @@
 
 Sizes are those of the three fusion stages for two 256x256 images at full width
 and for `lite`. Times are the best of several runs; compare ratios, not times.
+On Linux set MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=1000000000000: otherwise
+single calls this short mostly measure the system handing out fresh memory pages.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ SHAPES = {
 }
 
 
+REFERENCE_REPEATS = 2  # it takes seconds
+
 FORMS: dict[str, Callable[..., jax.Array]] = {
     "shifts (default)": filter_shifts,
     "shifts, autodiff": filter_shifts.fun,
@@ -47,9 +51,9 @@ def best_seconds(function, *arguments, repeats: int) -> float:
 
 
 def _main() -> None:
-    repeats = flags.FLAGS.repeats
+    wanted = flags.FLAGS.repeats
     device = jax.devices()[0]
-    print(f"{device.device_kind}, jax {jax.__version__}, best of {repeats} runs")
+    print(f"{device.device_kind}, jax {jax.__version__}, best of {wanted} runs")
     rows = []
     for stage, shape in SHAPES.items():
         keys = jax.random.split(jax.random.key(0), 3)
@@ -61,6 +65,7 @@ def _main() -> None:
             def backward(x, kernels, cotangent, form=form):
                 return jax.vjp(form, x, kernels)[1](cotangent)
 
+            repeats = REFERENCE_REPEATS if form is filter_patches else wanted
             forward_s = best_seconds(jax.jit(form), x, kernels, repeats=repeats)
             backward_s = best_seconds(
                 jax.jit(backward), x, kernels, cotangent, repeats=repeats
