@@ -54,7 +54,7 @@ def taps(graph_state, x):
 
 
 @pytest.mark.parametrize("case", ["a", "b", "w"])
-def test_every_stage_meets_the_reference(published, case):
+def test_every_stage_meets_the_reference(published, case, record_property):
     data = goldens.load("forward_eval")
     x = network_input(
         jnp.asarray(data[f"{case}_image"]), trimap_8bit(data[f"{case}_trimap"])
@@ -72,11 +72,12 @@ def test_every_stage_meets_the_reference(published, case):
             deviations[f"{name} mean"] = deviation(value.mean((1, 2)), mean)
             value = value[:, ::sy, ::sx, ::sc]
         deviations[name] = deviation(value, data[f"{case}_{name}"])
+    record_property("largest deviation", max(deviations.values()))
     assert len(deviations) >= 17
     assert max(deviations.values()) <= BOUND, deviations
 
 
-def test_augmented_members_and_means_meet_the_reference(published):
+def test_augmented_members_and_means_meet_the_reference(published, record_property):
     data = goldens.load("tta8")
     x = network_input(jnp.asarray(data["image"]), trimap_8bit(data["trimap"]))
     model = nnx.view(published, use_running_average=True)
@@ -84,6 +85,7 @@ def test_augmented_members_and_means_meet_the_reference(published):
     members = [np.asarray(m) for m in prediction_members(predict, x, scales=(2, 0.5))]
     assert len(members) == 10
     got = np.concatenate(members[:8], -1)
+    record_property("largest deviation", deviation(got, data["members8"]))
     assert deviation(got, data["members8"]) <= 2e-4
     assert deviation(members[8], data["scale2"]) <= 2e-4
     assert deviation(members[9], data["scale05"]) <= 2e-4
@@ -94,7 +96,7 @@ def test_augmented_members_and_means_meet_the_reference(published):
     assert deviation(twelve, data["tta12"]) <= 2e-4
 
 
-def test_training_mode_meets_the_reference(published):
+def test_training_mode_meets_the_reference(published, record_property):
     data = goldens.load("forward_train")
 
     @jax.jit
@@ -104,6 +106,7 @@ def test_training_mode_meets_the_reference(published):
 
     x = network_input(jnp.asarray(data["image"]), trimap_8bit(data["trimap"]))
     pred, statistics = forward(nnx.split(published), x)
+    record_property("largest deviation", deviation(pred, data["alpha_pred"]))
     assert deviation(pred, data["alpha_pred"]) <= TRAIN_BOUND
     places = {
         "backbone.encoder.pretrained.conv1.1": statistics["encoder"]["stem"][0]["norm"],
