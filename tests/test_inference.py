@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import goldens
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from tmfnet_jax import Matting
 from tmfnet_jax.errors import InputError
-from tmfnet_jax.model import TMFNetConfig
+from tmfnet_jax.model import TMFNetConfig, network_input
 from tmfnet_jax.parameters import initial_network
 
 
@@ -38,6 +40,23 @@ def test_odd_size_meets_the_reference(published):
         got[unknown], expected[unknown].clip(0, 1), rtol=0, atol=bound
     )
     assert ((expected[unknown] > 0) & (expected[unknown] < 1)).sum() > 100
+
+
+def test_the_published_padding_meets_the_reference(published):
+    """The published test configuration reflects to multiples of 32."""
+    data = goldens.load("forward_eval")
+    padding = ((0, 0), (0, 96 - 75), (0, 128 - 101), (0, 0))
+    image, trimap = (
+        np.pad(data[f"odd_{name}"], padding, mode="reflect")
+        for name in ("image", "trimap")
+    )
+    labels = np.round(trimap * 255.001).astype(np.uint8)
+    x = network_input(jnp.asarray(image), jnp.asarray(labels))
+    model = nnx.view(published, use_running_average=True)
+    got = jax.jit(lambda x: model(x))(x)[:, :75, :101]
+    expected = data["odd_ref32_alpha"]
+    bound = 1e-4 * np.abs(expected).max()
+    np.testing.assert_allclose(got, expected, rtol=0, atol=bound)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 33), (31, 17), (64, 48)])
