@@ -39,7 +39,8 @@ def _guarded(main: Callable[[], None]) -> None:
     except InputError as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{error.filename or 'input/output'}: {error.strerror or error}")
+        known = error.filename and error.strerror
+        fail(f"{error.filename}: {error.strerror}" if known else str(error))
 
 
 def fail(message: str) -> None:

@@ -237,7 +237,7 @@ def stop_signals():
 
 def _main() -> None:
     config, workdir = flags.FLAGS.config, Path(flags.FLAGS.workdir)
-    print(config)
+    print(config.copy_and_resolve_references())
     state = train(config, workdir)
     if int(state.step) == config.optimizer.steps:
         print(f"{workdir / WEIGHTS_FILE}: weights after {int(state.step)} steps")

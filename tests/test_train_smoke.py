@@ -159,6 +159,13 @@ def test_bad_flags_give_one_line_and_status_2(tmp_path, argument, message):
     assert not (tmp_path / "run").exists()
 
 
+def test_missing_config_file_gives_one_line(tmp_path):
+    done = run_script("--config=none.py", f"--workdir={tmp_path / 'run'}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "none.py" in done.stderr
+
+
 def test_terminated_run_saves(tmp_path):
     workdir = tmp_path / "run"
     command = [sys.executable, "-m", "experiments.train", f"--config={CONFIG}:smoke"]
