@@ -11,6 +11,7 @@ from tmfnet_jax.errors import InputError
 from tmfnet_jax.inference import use_compile_cache
 
 EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
 
 
 def run(main: Callable[[], None]) -> None:
@@ -38,6 +39,9 @@ def _guarded(main: Callable[[], None]) -> None:
         main()
     except InputError as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
     except OSError as error:
         known = error.filename and error.strerror
         fail(f"{error.filename}: {error.strerror}" if known else str(error))
