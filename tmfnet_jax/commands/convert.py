@@ -1,0 +1,66 @@
+"""`tmfnet convert`: weights between PyTorch and safetensors."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tmfnet_jax.commands.common import add_command, keep_inputs
+from tmfnet_jax.errors import InputError
+
+
+def add(commands) -> None:
+    """Declare the command."""
+    parser = add_command(
+        commands,
+        "convert",
+        _convert,
+        "convert weights between PyTorch and safetensors",
+        "The direction follows from the names: .pth to .safetensors or back. PyTorch\n"
+        "is not needed, and nothing in the file is executed: a file that holds more\n"
+        "than tensors and plain values is refused.\n\n"
+        "example: tmfnet convert comp1k.pth comp1k.safetensors",
+    )
+    parser.add_argument("source", type=Path, help=".pth, .safetensors or a workdir")
+    parser.add_argument("target", type=Path, help=".safetensors or .pth to write")
+    parser.add_argument(
+        "--variant",
+        default="tmfnet",
+        help="network of a .pth file, a name that `tmfnet info` lists; default: tmfnet",
+    )
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="store float16: half the size, about three decimal digits",
+    )
+
+
+def _convert(options: argparse.Namespace) -> None:
+    import numpy as np
+
+    from tmfnet_jax.torch_file import read_torch_file, write_torch_file
+    from tmfnet_jax.torch_weights import find_state_dict, from_torch, to_torch
+    from tmfnet_jax.variants import named_config
+    from tmfnet_jax.weights import TORCH_SUFFIXES, read_weights, write_weights
+
+    source, target = options.source, options.target
+    keep_inputs(target, source)
+    if target.suffix not in (".safetensors", *TORCH_SUFFIXES):
+        raise InputError(
+            f"{target}: unknown kind of weights; expected a name ending in "
+            f".safetensors or {TORCH_SUFFIXES[0]}"
+        )
+    if source.suffix in TORCH_SUFFIXES:
+        config = named_config(options.variant)
+        tensors = find_state_dict(read_torch_file(source), origin=str(source))
+        arrays = from_torch(tensors, config, origin=str(source))
+    else:
+        config, arrays = read_weights(source)
+    dtype = np.float16 if options.half else np.float32
+    if target.suffix == ".safetensors":
+        write_weights(target, config, arrays, dtype=dtype)
+    else:
+        arrays = {name: np.asarray(value, dtype) for name, value in arrays.items()}
+        write_torch_file(target, to_torch(arrays, config))
+    size = target.stat().st_size / 1e6
+    print(f"{target}: {len(arrays)} arrays, {size:.1f} MB")
