@@ -13,9 +13,13 @@ import cv2
 import numpy as np
 import pytest
 
-from tmfnet_jax import images
+from tmfnet_jax import opencv_codecs
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.images import (
+    check_output,
+    decode_mask,
+    decode_photo,
+    encode_image,
     read_alpha,
     read_cutout,
     read_image,
@@ -221,11 +225,55 @@ def test_floating_point_is_for_alphas_only(tmp_path):
         assert "holds int16 values" in refusal(reader, path)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_tiff_keeps_floating_point(tmp_path, channels):
+    path = tmp_path / "image.tif"
+    image = np.random.default_rng(0).standard_normal((40, 60, channels))
+    image = np.squeeze(image.astype(np.float32))
+    check_output(path, channels=channels, dtype=image.dtype)
+    write_image(path, image)
+    expected = image[..., :3] if channels == 4 else image
+    np.testing.assert_array_equal(read_mask(path), expected)
+    stored = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), -1)
+    order = [2, 1, 0, 3][:channels]
+    np.testing.assert_array_equal(stored, image[..., order] if channels > 1 else image)
+    for reader in (read_image, read_cutout):
+        assert "holds float32 values" in refusal(reader, path)
+
+
 def test_cutout_needs_an_alpha(tmp_path):
     path = tmp_path / "image.png"
     for image in (noise(4, 5), noise(4, 5, 3)):
         write_image(path, image)
         assert "has no alpha channel" in refusal(read_cutout, path)
+
+
+# Bytes instead of files.
+
+
+@pytest.mark.parametrize("suffix", [".png", ".TIF", ".jpeg", ".exr"])
+def test_bytes_are_what_the_file_holds(tmp_path, suffix):
+    path, image = tmp_path / f"image{suffix}", noise(9, 6, 3)
+    if suffix == ".exr":
+        image = image / np.float32(255)
+    write_image(path, image)
+    content = encode_image(image, suffix)
+    assert content == path.read_bytes()
+    np.testing.assert_array_equal(decode_mask(content, name="-"), read_mask(path))
+    if suffix != ".exr":
+        pixels = decode_photo(content, name="-").pixels
+        np.testing.assert_array_equal(pixels, read_image(path))
+
+
+def test_bytes_are_refused_by_their_name():
+    for decode in (decode_photo, decode_mask):
+        for content, reason in ((b"", "is empty"), (b"no image", "is damaged or no")):
+            with pytest.raises(InputError, match=f"^standard input: {reason}"):
+                decode(content, name="standard input")
+    with pytest.raises(InputError, match=r"^image.gif: has an unknown format '.gif'"):
+        encode_image(noise(2, 2), ".gif")
+    with pytest.raises(InputError, match=r"^image.png: cannot hold an array of shape"):
+        encode_image(noise(2), ".png")
 
 
 # Orientation: what stands at the upper left of the file, and where it belongs.
@@ -263,8 +311,9 @@ def test_png_is_turned_upright(tmp_path, channels):
     path.write_bytes(content[:33] + chunk(b"eXIf", orientation(6)) + content[33:])
     colours = image[..., 2::-1] if channels > 1 else image.repeat(3, 2)
     np.testing.assert_array_equal(read_image(path), UPRIGHT[6](colours))
-    if channels == 4:  # colours and alpha stay together, as stored
-        np.testing.assert_array_equal(read_cutout(path)[..., :3], colours)
+    if channels == 4:
+        stored = image[..., [2, 1, 0, 3]]
+        np.testing.assert_array_equal(read_cutout(path), UPRIGHT[6](stored))
 
 
 @pytest.mark.parametrize("value", [1, 6, 7])
@@ -418,4 +467,4 @@ def test_opencv_speaks_again_afterwards(tmp_path):
     for thread in threads:
         thread.join()
     assert log.getLogLevel() == before > 0
-    assert images._quiet_users == 0
+    assert opencv_codecs._quiet_users == 0

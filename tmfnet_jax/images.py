@@ -2,82 +2,111 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import threading
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import DTypeLike
 
+from tmfnet_jax import exr, image_metadata, opencv_codecs
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.files import atomic_write
 
 # What each format written here can hold: types and numbers of channels.
-_LOSSLESS = ((np.uint8, np.uint16), (1, 3, 4))
+_INTEGERS, _COUNTS = (np.uint8, np.uint16), (1, 3, 4)
 _WRITABLE = {
-    ".png": _LOSSLESS,
-    ".tif": _LOSSLESS,
-    ".tiff": _LOSSLESS,
+    ".png": (_INTEGERS, _COUNTS),
+    ".tif": ((*_INTEGERS, np.float32), _COUNTS),
+    ".tiff": ((*_INTEGERS, np.float32), _COUNTS),
     ".jpg": ((np.uint8,), (3,)),
     ".jpeg": ((np.uint8,), (3,)),
+    ".exr": ((np.float32,), _COUNTS),
 }
-# Colours without alpha, at the file's depth, turned as its EXIF data say.
-_UPRIGHT = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+_COLOURS = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH  # no alpha, the file's depth
 _READABLE_TYPES = (np.uint8, np.uint16, np.float32)
 _MAX_BYTES = 2**31 - 1  # of a file; OpenCV counts them in a C int
 _COLOUR_ORDERS = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+# EXIF orientations: those mirrored left to right, and the turn that follows.
+_MIRRORED = (2, 4, 5, 7)
+_TURNS = {
+    3: cv2.ROTATE_180,
+    4: cv2.ROTATE_180,
+    5: cv2.ROTATE_90_COUNTERCLOCKWISE,
+    6: cv2.ROTATE_90_CLOCKWISE,
+    7: cv2.ROTATE_90_CLOCKWISE,
+    8: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
 
 _PathLike = str | os.PathLike[str]
 
 
-def read_image(path: _PathLike) -> np.ndarray:
-    """Read the colours of an image file.
+class Photo(NamedTuple):
+    """The colours of an image file and what they mean."""
+
+    pixels: np.ndarray  # [H, W, 3] RGB, uint8 or uint16
+    profile: bytes | None  # ICC profile of these colours, where the file has one
+
+
+def read_photo(path: _PathLike) -> Photo:
+    """Read the colours of an image file and their profile.
 
     Grey is spread to three channels, a palette looked up, an alpha channel left
-    aside, and JPEG, PNG and TIFF images are turned upright as their EXIF data say.
-    Values stay as they are; colour profiles are not applied.
+    aside, and JPEG, PNG, TIFF and WebP images are turned upright as their EXIF data
+    say. Values stay as they are; the profile of a JPEG, PNG, TIFF or WebP is handed
+    on, not applied. One that is damaged or not for RGB is left aside.
 
     Args:
       path: file of any format OpenCV reads: PNG, JPEG, TIFF, WebP, BMP and more.
 
     Returns:
-      [H, W, 3] RGB, uint8 or uint16.
+      Pixels and profile.
 
     Raises:
       InputError: no readable file, not an image, damaged, cut short, larger than
         the limits set in `tmfnet_jax/__init__.py`, or floating point: whether
         such colours are linear light, their file does not say.
     """
-    image = _read(path, _UPRIGHT)
-    _refuse_floats(path, image)
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image
+    return decode_photo(_read_bytes(path), name=str(path))
+
+
+def decode_photo(data: bytes, *, name: str) -> Photo:
+    """Decode a file's bytes as `read_photo` does; errors call it `name`."""
+    image, metadata = _decode(data, _COLOURS, name)
+    _refuse_floats(name, image)
+    pixels = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image
+    return Photo(pixels, metadata.profile)
+
+
+def read_image(path: _PathLike) -> np.ndarray:
+    """Read the colours of an image file: the pixels of `read_photo`."""
+    return read_photo(path).pixels
 
 
 def read_cutout(path: _PathLike) -> np.ndarray:
-    """Read an image file that carries its alpha.
-
-    Colours and alpha come as stored: OpenCV follows the EXIF orientation of a PNG
-    only where it drops the alpha.
+    """Read an image file that carries its alpha, turned upright.
 
     Args:
       path: file of any format OpenCV reads with an alpha channel.
 
     Returns:
-      [H, W, 4] RGBA, uint8 or uint16.
+      [H, W, 4] RGBA with straight alpha, uint8 or uint16.
 
     Raises:
-      InputError: as for `read_image`, or without an alpha channel.
+      InputError: as for `read_photo`, without an alpha channel, or a TIFF that says
+        that its colours are premultiplied.
     """
-    image = _read(path, cv2.IMREAD_UNCHANGED)
+    image, metadata = _decode(_read_bytes(path), cv2.IMREAD_UNCHANGED, str(path))
     _refuse_floats(path, image)
     if image.shape[2:] != (4,):
         raise InputError(
             f"{path}: has no alpha channel; give an RGBA image, or colours and alpha "
             "in two files"
+        )
+    if image_metadata.is_premultiplied(metadata):
+        raise InputError(
+            f"{path}: has colours premultiplied by alpha; save it with straight alpha"
         )
     return image
 
@@ -89,23 +118,30 @@ def read_mask(path: _PathLike) -> np.ndarray:
     channel is left aside; EXIF orientation is applied as to the image.
 
     Args:
-      path: file of any format OpenCV reads.
+      path: file of any format OpenCV reads, or OpenEXR: its channels R, G, B, or Y,
+        or A, or the only one.
 
     Returns:
       [H, W] grey or [H, W, 3] RGB; uint8, uint16 or float32.
 
     Raises:
-      InputError: as for `read_image`, save that floating point is accepted.
+      InputError: as for `read_photo`, save that floating point is accepted.
     """
-    return _read(path, _UPRIGHT)
+    return decode_mask(_read_bytes(path), name=str(path))
+
+
+def decode_mask(data: bytes, *, name: str) -> np.ndarray:
+    """Decode a file's bytes as `read_mask` does; errors call it `name`."""
+    return _decode(data, _COLOURS, name)[0]
 
 
 def read_alpha(path: _PathLike) -> np.ndarray:
     """Read an alpha.
 
     Args:
-      path: grey image, or one with equal colour channels, of any format OpenCV
-        reads; integers over their full range or floating point in [0, 1].
+      path: grey image, or one with equal colour channels, of any format that
+        `read_mask` reads; integers over their full range or floating point in
+        [0, 1].
 
     Returns:
       [H, W] float32 in [0, 1].
@@ -125,37 +161,50 @@ def read_alpha(path: _PathLike) -> np.ndarray:
     return np.ascontiguousarray(alpha)
 
 
-def write_image(path: _PathLike, image: np.ndarray) -> None:
+def write_image(
+    path: _PathLike,
+    image: np.ndarray,
+    *,
+    profile: bytes | None = None,
+    premultiplied: bool = False,
+) -> None:
     """Write an image; an existing file stays until the new one is complete.
 
     Args:
       path: file to write; its suffix says the format: .png, .tif and .tiff keep
-        every value, .jpg and .jpeg take colours of 8 bits and lose some detail.
-      image: [H, W] grey, [H, W, 3] RGB or [H, W, 4] RGBA with straight alpha;
-        uint8 or uint16.
+        every value, .jpg and .jpeg take colours of 8 bits and lose some detail,
+        .exr takes float32, by convention linear light and premultiplied.
+      image: [H, W] grey, [H, W, 3] RGB or [H, W, 4] RGBA; uint8, uint16 or, for
+        .tif, .tiff and .exr, float32.
+      profile: ICC profile to embed. It is left out where it is for another colour
+        space than the pixels', as an alpha's is, and of an .exr.
+      premultiplied: whether RGBA colours are multiplied by their alpha. A .tif says
+        so in the file; the other formats cannot.
 
     Raises:
       InputError: unknown format, an array it cannot hold, or a failed write.
     """
-    channels = 1 if image.ndim == 2 else image.shape[-1]
-    if image.ndim not in (2, 3) or not image.size:
-        raise InputError(f"{path}: cannot hold an array of shape {image.shape}")
-    check_output(path, channels=channels, dtype=image.dtype)
+    check_output(path, channels=_channels(image, str(path)), dtype=image.dtype)
     suffix = Path(path).suffix.lower()
-    if channels in _COLOUR_ORDERS:
-        image = cv2.cvtColor(image, _COLOUR_ORDERS[channels])
-    with _quiet():
-        try:
-            done, encoded = cv2.imencode(suffix, image)
-        except cv2.error:
-            done = False
-    if not done:
-        raise InputError(
-            f"{path}: {image.shape[1]}x{image.shape[0]} pixels are too many for "
-            f"{suffix}; choose another format or a smaller image"
-        )
+    parts = _encode(image, suffix, str(path), profile, premultiplied)
     with atomic_write(path) as file:
-        file.write(encoded.data)
+        for part in parts:
+            file.write(part)
+
+
+def encode_image(
+    image: np.ndarray,
+    suffix: str,
+    *,
+    profile: bytes | None = None,
+    premultiplied: bool = False,
+) -> bytes:
+    """Encode an image as `write_image` does: the bytes of a file of this suffix."""
+    suffix = suffix.lower()
+    channels = _channels(image, f"image{suffix}")
+    _check_format(f"image{suffix}", suffix, channels, image.dtype)
+    parts = _encode(image, suffix, f"image{suffix}", profile, premultiplied)
+    return b"".join(parts)
 
 
 def check_output(path: _PathLike, *, channels: int, dtype: DTypeLike) -> None:
@@ -164,66 +213,104 @@ def check_output(path: _PathLike, *, channels: int, dtype: DTypeLike) -> None:
     Args:
       path: file that `write_image` will get.
       channels: 1 for grey, 3 for RGB, 4 for RGBA.
-      dtype: uint8 or uint16.
+      dtype: uint8, uint16 or float32.
 
     Raises:
       InputError: unknown format, one that cannot hold such an image, no folder.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in _WRITABLE:
-        raise InputError(
-            f"{path}: has an unknown format {suffix!r}; expected one of "
-            + " ".join(_WRITABLE)
-        )
-    types, channel_counts = _WRITABLE[suffix]
-    if channels not in channel_counts or np.dtype(dtype) not in types:
-        raise InputError(
-            f"{path}: cannot hold {channels} channels of {np.dtype(dtype)}; {suffix} "
-            f"takes {' or '.join(map(str, channel_counts))} "
-            f"channels of {' or '.join(t.__name__ for t in types)}"
-        )
+    _check_format(str(path), path.suffix.lower(), channels, dtype)
     if not path.parent.is_dir():
         raise InputError(f"{path}: no folder {path.parent}; create it first")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; add a file name")
 
 
-def _refuse_floats(path: _PathLike, image: np.ndarray) -> None:
+def _check_format(name: str, suffix: str, channels: int, dtype: DTypeLike) -> None:
+    if suffix not in _WRITABLE:
+        raise InputError(
+            f"{name}: has an unknown format {suffix!r}; expected one of "
+            + " ".join(_WRITABLE)
+        )
+    types, channel_counts = _WRITABLE[suffix]
+    if channels not in channel_counts or np.dtype(dtype) not in types:
+        raise InputError(
+            f"{name}: cannot hold {channels} channels of {np.dtype(dtype)}; {suffix} "
+            f"takes {' or '.join(map(str, channel_counts))} "
+            f"channels of {' or '.join(t.__name__ for t in types)}"
+        )
+
+
+def _channels(image: np.ndarray, name: str) -> int:
+    if image.ndim not in (2, 3) or not image.size:
+        raise InputError(f"{name}: cannot hold an array of shape {image.shape}")
+    return 1 if image.ndim == 2 else image.shape[-1]
+
+
+def _encode(
+    image: np.ndarray,
+    suffix: str,
+    name: str,
+    profile: bytes | None,
+    premultiplied: bool,
+) -> list[bytes | memoryview]:
+    """Encode an image that was checked; return the file in parts."""
+    if suffix == ".exr":
+        return [exr.encode_exr(image)]
+    channels = _channels(image, name)
+    if channels in _COLOUR_ORDERS:
+        image = cv2.cvtColor(image, _COLOUR_ORDERS[channels])
+    # OpenCV's own choice for PNG, its fastest, packs smooth alphas within a tenth
+    # of a second per 10 megapixels, and about as small as its levels do. Before 5
+    # it keeps float32 colours in TIFF with loss unless told not to compress.
+    plain = (cv2.IMWRITE_TIFF_COMPRESSION, 1) if image.dtype == np.float32 else ()
+    encoded = opencv_codecs.encode(suffix, image, plain)
+    if encoded is None:
+        raise InputError(
+            f"{name}: {image.shape[1]}x{image.shape[0]} pixels are too many for "
+            f"{suffix}; choose another format or a smaller image"
+        )
+    return image_metadata.add_metadata(
+        encoded,
+        profile=image_metadata.fitting_profile(profile, channels=channels),
+        premultiplied=premultiplied if channels == 4 else None,
+    )
+
+
+def _refuse_floats(name: _PathLike, image: np.ndarray) -> None:
     if image.dtype == np.float32:
         raise InputError(
-            f"{path}: holds float32 values; save it with 8 or 16 bits a channel"
+            f"{name}: holds float32 values; save it with 8 or 16 bits a channel"
         )
 
 
-def _read(path: _PathLike, flags: int) -> np.ndarray:
+def _decode(
+    data: bytes, flags: int, name: str
+) -> tuple[np.ndarray, image_metadata.Metadata]:
     """Decode a file: [H, W] grey, [H, W, 3] RGB or, if `flags` keep it, RGBA."""
-    data = _read_bytes(path)
-    kind = next((kind for kind in _WHOLE if data.startswith(kind)), None)
-    if kind and not _WHOLE[kind](data):
-        raise InputError(f"{path}: is cut short; copy or download the file again")
-    image = None
-    with _quiet():
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error as error:
-            if limit := re.search(r"CV_(IO_MAX_IMAGE_[A-Z]+)", str(error)):
-                name = f"OPENCV_{limit[1]}"
-                raise InputError(
-                    f"{path}: is larger than the limit {name}={os.environ.get(name)}; "
-                    "scale it down, or set that environment variable"
-                ) from None
-    if image is None:
-        raise InputError(
-            f"{path}: is damaged or no image that OpenCV reads; save it as PNG"
-        )
+    if not data:
+        raise InputError(f"{name}: is empty; copy or download the file again")
+    if len(data) > _MAX_BYTES:
+        raise InputError(f"{name}: has over {_MAX_BYTES} bytes; scale it down")
+    if not image_metadata.is_whole(data):
+        raise InputError(f"{name}: is cut short; copy or download the file again")
+    metadata = image_metadata.read_metadata(data)
+    if data.startswith(exr.MAGIC):
+        return exr.decode_exr(data, name=name), metadata
+    if metadata.orientation and flags != cv2.IMREAD_UNCHANGED:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    image = opencv_codecs.decode(image_metadata.without_marks(data), flags, name)
     if image.dtype not in _READABLE_TYPES:
         raise InputError(
-            f"{path}: holds {image.dtype} values; save it with 8 or 16 bits a channel"
+            f"{name}: holds {image.dtype} values; save it with 8 or 16 bits a channel"
         )
     if image.ndim == 3 and image.shape[2] in _COLOUR_ORDERS:
         image = cv2.cvtColor(image, _COLOUR_ORDERS[image.shape[2]])
-    return image
+    if metadata.orientation in _MIRRORED:
+        image = cv2.flip(image, 1)
+    if metadata.orientation in _TURNS:
+        image = cv2.rotate(image, _TURNS[metadata.orientation])
+    return image, metadata
 
 
 def _read_bytes(path: _PathLike) -> bytes:
@@ -234,67 +321,8 @@ def _read_bytes(path: _PathLike) -> bytes:
             raise InputError(f"{path}: is {kind}; name an image file")
         if path.stat().st_size > _MAX_BYTES:
             raise InputError(f"{path}: has over {_MAX_BYTES} bytes; scale it down")
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); check the path and its rights"
         ) from None
-    if not data:
-        raise InputError(f"{path}: is empty; copy or download the file again")
-    return data
-
-
-def _is_whole_png(data: bytes) -> bool:
-    """Walk the chunks (length, kind, data, checksum) to the last one."""
-    at = 8
-    while at + 12 <= len(data):
-        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] == b"IEND":
-            return end <= len(data)
-        at = end
-    return False
-
-
-def _is_whole_jpeg(data: bytes) -> bool:
-    """Look for the end marker behind the start of the pixels.
-
-    OpenCV before 5 takes a JPEG that is cut short and leaves the rest grey. The
-    segments before the pixels, which can hold a whole thumbnail, are skipped.
-    """
-    at = 2
-    while data[at : at + 1] == b"\xff":
-        if data[at + 1 : at + 2] == b"\xda":
-            return data.find(b"\xff\xd9", at) > 0
-        padding = data[at + 1 : at + 2] == b"\xff"
-        at += 1 if padding else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return True  # oddly built: for the decoder to judge
-
-
-# By the first bytes of the file.
-_WHOLE = {b"\x89PNG\r\n\x1a\n": _is_whole_png, b"\xff\xd8\xff": _is_whole_jpeg}
-
-_quiet_lock = threading.Lock()
-_quiet_users = 0
-_loud_level = 0
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep OpenCV from printing what an InputError says already.
-
-    Its log level is one for the process, so the last thread out restores it.
-    """
-    global _quiet_users, _loud_level
-    log = cv2.utils.logging if hasattr(cv2.utils, "logging") else cv2  # 5, 4
-    with _quiet_lock:
-        if not _quiet_users:
-            _loud_level = log.getLogLevel()
-            log.setLogLevel(0)
-        _quiet_users += 1
-    try:
-        yield
-    finally:
-        with _quiet_lock:
-            _quiet_users -= 1
-            if not _quiet_users:
-                log.setLogLevel(_loud_level)
