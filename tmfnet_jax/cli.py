@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tmfnet_jax.commands import convert, info, matte
+from tmfnet_jax.commands import convert, info, matte, trimap
 from tmfnet_jax.errors import InputError
 
-COMMANDS = (matte, convert, info)
+COMMANDS = (matte, trimap, convert, info)
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130

@@ -33,7 +33,7 @@ def canonical_trimap(trimap: np.ndarray) -> tuple[np.ndarray, list[str]]:
       InputError: wrong shape or type, colours, other grey values, NaN, or not
         a single known pixel.
     """
-    grey = _eight_bit(_one_channel(np.asarray(trimap)))
+    grey = eight_bit(one_channel(np.asarray(trimap)))
     if grey.size == 0:
         raise InputError("trimap is empty; expected at least one pixel")
     labels = np.where(grey == TRIMAP_UNKNOWN - 1, np.uint8(TRIMAP_UNKNOWN), grey)
@@ -60,7 +60,8 @@ def canonical_trimap(trimap: np.ndarray) -> tuple[np.ndarray, list[str]]:
     return labels, warnings
 
 
-def _one_channel(trimap: np.ndarray) -> np.ndarray:
+def one_channel(trimap: np.ndarray) -> np.ndarray:
+    """Return [H, W] of a grey image, also of one with equal colour channels."""
     if trimap.ndim == 3 and trimap.shape[2] in (1, 3, 4):
         colours = trimap[..., :3]
         if not (colours == colours[..., :1]).all():
@@ -74,7 +75,8 @@ def _one_channel(trimap: np.ndarray) -> np.ndarray:
     return trimap
 
 
-def _eight_bit(trimap: np.ndarray) -> np.ndarray:
+def eight_bit(trimap: np.ndarray) -> np.ndarray:
+    """Bring [H, W] uint8, uint16, bool or floating point in [0, 1] to uint8."""
     if trimap.dtype == np.uint8:
         return trimap
     if trimap.dtype == bool:
@@ -114,5 +116,15 @@ def _stray_message(strays: np.ndarray, total: int) -> str:
     return (
         f"trimap has grey values other than 0, 128 and 255 at {strays.size} of {total} "
         f"pixels: {listed}{more}; expected 0 background, 128 unknown, 255 foreground "
-        "(save it without JPEG compression or smoothing)"
+        "(save it without JPEG compression or smoothing; a soft mask or an alpha is "
+        "taken with --band, like --band 6%)"
+    )
+
+
+def size_mismatch(image: np.ndarray, trimap: np.ndarray) -> str:
+    """Word the error for an image and a trimap of different sizes."""
+    (ih, iw), (th, tw) = image.shape[:2], trimap.shape[:2]
+    return (
+        f"image is {iw}x{ih} and trimap is {tw}x{th} pixels; expected equal sizes: "
+        "export the trimap at the image's size"
     )
