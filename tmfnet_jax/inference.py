@@ -2,46 +2,101 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import logging
 import os
-from functools import partial
+import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import jax
 import numpy as np
-from flax import nnx
 
-from tmfnet_jax.augmented_inference import SCALES, TTA_MODES, augmented_prediction
+from tmfnet_jax.augmented_inference import SCALES, TTA_MODES, Member, members
 from tmfnet_jax.errors import InputError
-from tmfnet_jax.model import STRIDE, TMFNet, network_input
+from tmfnet_jax.model import STRIDE, TMFNet, TMFNetConfig
+from tmfnet_jax.parameters import array_shapes, check_arrays, named_arrays
+from tmfnet_jax.serving.engine import Progress, StreamedNetwork
+from tmfnet_jax.serving.memory import release_freed
+from tmfnet_jax.serving.plan import Plan, make_plan, plans
 from tmfnet_jax.trimap import (
+    TRIMAP_BACKGROUND,
     TRIMAP_FOREGROUND,
     TRIMAP_UNKNOWN,
     canonical_trimap,
+    size_mismatch,
 )
+from tmfnet_jax.weights import read_weights
+
+# Members of an augmentation are computed together up to so many pixels: small
+# images leave a device idle.
+BATCH_PIXELS = 2**20
+
+_log = logging.getLogger(__name__)
 
 
 class Matting:
     """A network ready to matte images: load once, call on arrays.
 
-    The first image of a size compiles a program for that size; with
-    `use_compile_cache` later processes find it on disk.
+    Images of any size are computed whole or in strips, with the same result, as
+    memory allows. The first image of about a size compiles programs for it; with
+    `use_compile_cache` later processes find them on disk. May be shared by
+    threads, which take turns.
+
+    Args:
+      model: the network; its weights are copied.
+      max_memory: bytes that the process (on an accelerator: its memory) may use;
+        by default what is free, on CPUs at most 3 GB as long as that suffices.
     """
 
-    def __init__(self, model: TMFNet):
-        """Wrap a network; its weights are shared, not copied."""
-        view = nnx.view(model, use_running_average=True)
-        self.config = model.config
-        self._graph, self._state = nnx.split(view)
+    def __init__(self, model: TMFNet, *, max_memory: int | None = None):
+        self._setup(model.config, named_arrays(model), max_memory)
+
+    def _setup(
+        self,
+        config: TMFNetConfig,
+        arrays: Mapping[str, np.ndarray],
+        max_memory: int | None,
+    ) -> None:
+        self.config = config
+        self.max_memory = max_memory
+        self._network = StreamedNetwork(config, arrays)
+        self._lock = threading.Lock()
 
     @classmethod
-    def load(cls, weights: str | Path) -> Matting:
-        """Read a safetensors file or a run's workdir (see `weights.load_network`)."""
-        from tmfnet_jax.weights import load_network
+    def load(
+        cls,
+        weights: str | Path,
+        *,
+        max_memory: int | None = None,
+        dtype: Literal["float32", "bfloat16"] = "float32",
+    ) -> Matting:
+        """Read weights.
 
-        return cls(load_network(weights))
+        Args:
+          weights: a safetensors file of this package, or a run's workdir.
+          max_memory: see the class.
+          dtype: "float32" or "bfloat16", type of the computation.
+        Raises:
+          InputError: not weights, truncated, or of another network than it says.
+        """
+        config, arrays = read_weights(weights)
+        check_arrays(arrays, array_shapes(config), origin=str(weights))
+        matting = cls.__new__(cls)
+        matting._setup(dataclasses.replace(config, dtype=dtype), arrays, max_memory)
+        del arrays
+        release_freed()
+        return matting
 
     def alpha(
-        self, image: np.ndarray, trimap: np.ndarray, *, tta: str = "none"
+        self,
+        image: np.ndarray,
+        trimap: np.ndarray,
+        *,
+        tta: str = "none",
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """Predict the alpha matte.
 
@@ -50,49 +105,150 @@ class Matting:
           trimap: [H, W] background, unknown, foreground: 0, 128, 255 or what
             `canonical_trimap` takes for them.
           tta: "none", "8" (rotations and flip) or "10" (and two scales).
+          progress: called with the steps done and their number.
         Returns:
           [H, W] float32 in [0, 1]; exactly 0 and 1 where the trimap knows.
         Raises:
-          InputError: wrong shapes, types, values or sizes that differ.
+          InputError: wrong shapes, types, values or sizes that differ, or more
+            memory needed than there is.
+          MemoryError: memory ran out although enough seemed to be free.
         """
-        if tta not in TTA_MODES:
-            raise InputError(f"tta is {tta!r}; expected one of {', '.join(TTA_MODES)}")
+        _check_tta(tta)
         image = check_image(image)
         trimap, _ = canonical_trimap(trimap)
         if image.shape[:2] != trimap.shape:
             raise InputError(size_mismatch(image, trimap))
-        unknown = trimap == TRIMAP_UNKNOWN
-        known = (trimap == TRIMAP_FOREGROUND).astype(np.float32)
-        if not unknown.any():
-            return known
-        return np.where(unknown, self._network_alpha(image, trimap, tta), known)
+        if (trimap == TRIMAP_UNKNOWN).any():
+            with self._lock:
+                alpha = self._predict(image, trimap, tta, progress)
+        else:
+            alpha = np.empty(trimap.shape, np.float32)
+        alpha[trimap == TRIMAP_BACKGROUND] = 0
+        alpha[trimap == TRIMAP_FOREGROUND] = 1
+        return alpha
 
-    def _network_alpha(self, image, trimap, tta) -> np.ndarray:
-        h, w = trimap.shape
-        # The half-size member must be divisible by the stride as well.
-        multiple = STRIDE if tta != "10" else round(STRIDE / min(SCALES))
-        padding = ((0, -h % multiple), (0, -w % multiple))
-        image = np.pad(image, (*padding, (0, 0)), mode="edge")
-        trimap = np.pad(trimap, padding, mode="edge")
-        x = _assemble(image[None], trimap[None, ..., None])
-        predicted = augmented_prediction(
-            partial(_predict, self._graph, self._state), x, mode=tta
+    def cutout(
+        self,
+        image: np.ndarray,
+        trimap: np.ndarray,
+        *,
+        tta: str = "none",
+        progress: Progress | None = None,
+    ) -> np.ndarray:
+        """Cut the subject out: its own colours, free of the background's.
+
+        Arguments and errors are those of `alpha`.
+
+        Returns:
+          [H, W, 4] float32 in [0, 1], straight RGBA.
+        """
+        from tmfnet_jax.foreground import estimate_foreground
+
+        alpha = self.alpha(image, trimap, tta=tta, progress=progress)
+        return np.dstack([estimate_foreground(image, alpha), alpha])
+
+    def plan(self, height: int, width: int, *, tta: str = "none") -> Plan:
+        """Tell how an image of this size will be computed; see `serving.plan`."""
+        _check_tta(tta)
+        scale = round(max(SCALES)) if tta == "10" else 1
+        height, width = (
+            scale * _rounded(side, _multiple(tta)) for side in (height, width)
         )
-        alpha = np.asarray(predicted)[0, :h, :w, 0]
-        if not np.isfinite(alpha).all():
+        return self._plan(height, width, 1)
+
+    def _plan(self, height: int, width: int, batch: int) -> Plan:
+        return make_plan(
+            self.config,
+            height,
+            width,
+            max_memory=self.max_memory,
+            weight_bytes=self._network.weight_bytes,
+            batch=batch,
+        )
+
+    def _predict(self, image, trimap, tta, progress) -> np.ndarray:
+        height, width = trimap.shape
+        padding = [(0, _rounded(n, _multiple(tta)) - n) for n in trimap.shape]
+        if any(after for _, after in padding):
+            image = np.pad(image, (*padding, (0, 0)), mode="edge")
+            trimap = np.pad(trimap, padding, mode="edge")
+        found = members(image, trimap, mode=tta)
+        total, done = np.zeros(trimap.shape, np.float32), 0
+
+        def advance(step: int, steps: int) -> None:
+            if progress is not None:
+                progress(done * steps + step * len(group), len(found) * steps)
+
+        for group in self._groups(found):
+            alphas = self._run([member.source for member in group], advance)
+            for member, alpha in zip(group, alphas, strict=True):
+                total += member.restore(alpha)
+            done += len(group)
+        total /= len(found)
+        total = total[:height, :width]
+        if not np.isfinite(total).all():
             raise InputError(
                 "the network's output is not finite; the weights are damaged or were "
                 "trained to divergence"
             )
-        return alpha.clip(0, 1)
+        return np.clip(total, 0, 1, out=total)
+
+    def _groups(self, found: list[Member]) -> list[list[Member]]:
+        """Put members of one size together as far as memory allows."""
+        groups: list[list[Member]] = []
+        for member in sorted(found, key=_size):
+            height, width = _size(member)
+            group = (
+                groups[-1] if groups and _size(groups[-1][0]) == _size(member) else []
+            )
+            count = len(group) + 1
+            fits = count * height * width <= BATCH_PIXELS
+            if group and fits and self._plan(height, width, count).geometry.strips == 1:
+                group.append(member)
+            else:
+                groups.append([member])
+        return groups
+
+    def _run(self, sources, progress: Progress) -> np.ndarray:
+        """Run the network; in thinner strips if memory runs out after all."""
+        height, width, batch = sources[0].height, sources[0].width, len(sources)
+        chosen = self._plan(height, width, batch)
+        options = {"weight_bytes": self._network.weight_bytes, "batch": batch}
+        thinner = (
+            plan
+            for plan in plans(self.config, height, width, **options)
+            if plan.geometry.rows < chosen.geometry.rows
+        )
+        for plan in itertools.chain([chosen], thinner):
+            try:
+                return self._network.alpha(sources, plan.geometry, progress)
+            except (MemoryError, jax.errors.JaxRuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                _log.warning("out of memory with %s; trying thinner strips", plan)
+        raise MemoryError(f"out of memory at {width}x{height} pixels")
 
 
-_assemble = jax.jit(network_input)
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
-@partial(jax.jit, static_argnums=0)
-def _predict(graph, state, x):
-    return nnx.merge(graph, state)(x)
+def _size(member: Member) -> tuple[int, int]:
+    return member.source.height, member.source.width
+
+
+def _multiple(tta: str) -> int:
+    # The half-size member must be divisible by the stride as well.
+    return round(STRIDE / min(SCALES)) if tta == "10" else STRIDE
+
+
+def _rounded(side: int, multiple: int) -> int:
+    return -(-side // multiple) * multiple
+
+
+def _check_tta(tta: str) -> None:
+    if tta not in TTA_MODES:
+        raise InputError(f"tta is {tta!r}; expected one of {', '.join(TTA_MODES)}")
 
 
 def check_image(image: np.ndarray) -> np.ndarray:
@@ -115,15 +271,6 @@ def check_image(image: np.ndarray) -> np.ndarray:
             )
         return image.astype(np.float32)
     raise InputError(f"image has type {image.dtype}; expected uint8, uint16 or float")
-
-
-def size_mismatch(image: np.ndarray, trimap: np.ndarray) -> str:
-    """Word the error for an image and a trimap of different sizes."""
-    (ih, iw), (th, tw) = image.shape[:2], trimap.shape[:2]
-    return (
-        f"image is {iw}x{ih} and trimap is {tw}x{th} pixels; expected equal sizes: "
-        "export the trimap at the image's size"
-    )
 
 
 def use_compile_cache() -> None:

@@ -52,14 +52,25 @@ def filter_shifts(x: jax.Array, kernels: jax.Array) -> jax.Array:
     Its backward pass is written out because autodiff's reduction over the
     channels of a group runs serially on CPUs (docs/benchmarks.md).
     """
-    h, w = x.shape[1:3]
-    kernels = kernels.reshape(*x.shape[:3], -1, TAPS)
-    around = _grouped(_pad(x))
+    return filter_valid(_pad(x), kernels)
+
+
+def filter_valid(around: jax.Array, kernels: jax.Array) -> jax.Array:
+    """Filter where all neighbours are given.
+
+    Args:
+      around: [B, H + 2, W + 2, C] features with their neighbours.
+      kernels: [B, H, W, 9 C / 16].
+    Returns:
+      [B, H, W, C].
+    """
+    h, w = kernels.shape[1:3]
+    taps = kernels.reshape(*kernels.shape[:3], -1, TAPS)
+    grouped = _grouped(around)
     total = reduce(
-        add,
-        (_shift(around, tap, h, w) * kernels[..., tap, None] for tap in range(TAPS)),
+        add, (_shift(grouped, tap, h, w) * taps[..., tap, None] for tap in range(TAPS))
     )
-    return total.reshape(x.shape)
+    return total.reshape(*kernels.shape[:3], -1)
 
 
 def _forward(x, kernels):

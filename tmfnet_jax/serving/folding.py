@@ -1,0 +1,85 @@
+"""Batch normalisation folded into the convolution before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tmfnet_jax.layers import BATCH_NORM_EPSILON
+from tmfnet_jax.serving.winograd import transform_kernel
+
+# 3x3 convolutions that Winograd's form does not serve: strided, or widely dilated.
+DIRECT = (
+    "encoder.stem.0",
+    "encoder.layer2.0.conv2",
+    "encoder.layer3.0.conv2",
+    "context.dilated",
+)
+
+
+class Affine(NamedTuple):
+    """A convolution with its normalisation.
+
+    Attributes:
+      kernel: [k, k, inputs, outputs]; k is 4 for a 3x3 kernel in Winograd's form.
+      bias: [outputs], or None where the kernel's last input is a constant 1 inside
+        the image: the bias then needs no pass of its own and is 0 outside.
+    """
+
+    kernel: jax.Array
+    bias: jax.Array | None
+
+
+Weights = dict[str, Affine]
+
+
+def fold(
+    arrays: Mapping[str, np.ndarray], *, dtype: str, fast_convolution: bool
+) -> Weights:
+    """Fold running statistics, scales and shifts into kernels and biases.
+
+    Args:
+      arrays: a network's arrays by name, as `parameters.named_arrays` returns.
+      dtype: type of the kernels; biases stay float32.
+      fast_convolution: put 3x3 kernels into Winograd's form.
+    Returns:
+      Kernels and biases by the name of the layer, for example
+      `encoder.layer1.0.conv1` or `fusion.0.predict`.
+    """
+    weights = {}
+    for name in arrays:
+        if not name.endswith(".kernel"):
+            continue
+        conv = name.removesuffix(".kernel")
+        layer = conv.removesuffix(".conv")
+        kernel = np.asarray(arrays[name], np.float32)
+        zero = np.zeros(kernel.shape[-1], np.float32)
+        bias = np.asarray(arrays.get(f"{conv}.bias", zero), np.float32)
+        if f"{layer}.norm.scale" in arrays:
+            scale, shift, mean, var = (
+                np.asarray(arrays[f"{layer}.norm.{part}"], np.float32)
+                for part in ("scale", "bias", "mean", "var")
+            )
+            factor = scale / np.sqrt(var + BATCH_NORM_EPSILON)
+            kernel, bias = kernel * factor, (bias - mean) * factor + shift
+        if layer.endswith(".mix"):
+            kernel = np.concatenate([kernel, bias[None, None, None]], 2)
+            weights[layer] = Affine(jnp.asarray(kernel, dtype), None)
+            continue
+        if fast_convolution and kernel.shape[0] == 3 and not layer.startswith(DIRECT):
+            kernel = transform_kernel(kernel)
+        weights[layer] = Affine(jnp.asarray(kernel, dtype), jnp.asarray(bias))
+    return weights
+
+
+def part(weights: Weights, prefix: str) -> Weights:
+    """Select the layers under a prefix and drop it; a layer of that name is ""."""
+    return {
+        name.removeprefix(prefix).removeprefix("."): value
+        for name, value in weights.items()
+        if name == prefix or name.startswith(prefix + ".")
+    }
