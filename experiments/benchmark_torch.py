@@ -5,7 +5,8 @@
 Both get one random image and trimap per size as NumPy arrays and return the matte as
 one; everything between is timed. Each case runs in a process of its own, so that its
 peak is its own: resident memory on a CPU (interpreter, libraries and compilation
-included), allocated device memory on CUDA. No compile cache is used.
+included), allocated device memory on CUDA. No compile cache is used. Ours lets the C
+allocator keep freed memory, as `tmfnet matte` does (`tune_allocator`).
 
 Needs `torch`; a case that cannot run (no torch, no compiler for torch.compile, out
 of memory) is a row that says so.
@@ -15,20 +16,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
-import signal
 import statistics
 import sys
 import tempfile
-import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tmfnet_jax.errors import InputError
+from tmfnet_jax.fresh_process import in_fresh_process
+from tmfnet_jax.serving.memory import peak_rss_bytes, tune_allocator
 
 # This process imports neither JAX nor PyTorch: on Linux a child's peak starts at
 # its parent's resident memory.
@@ -59,7 +59,7 @@ class Case:
     size: int
     who: str
     mode: str
-    dtype: str
+    dtype: Literal["float32", "bfloat16"]
 
     def __str__(self) -> str:
         return f"{self.size} px, {self.who} {self.mode}, {self.dtype}"
@@ -116,28 +116,15 @@ def measure_ours(case: Case, folder: Path, device: str, repeats: int) -> dict:
         accelerator = jax.devices()[0]
     except (RuntimeError, AssertionError) as error:
         raise RuntimeError(f"JAX finds no {device} device {error}") from error
-    if case.dtype == "float32":
-        matting = Matting.load(folder / WEIGHTS)
-    else:
-        matting = Matting(_network(folder / WEIGHTS, case.dtype))
+    tune_allocator()
+    matting = Matting.load(folder / WEIGHTS, dtype=case.dtype)
     image, trimap = random_image_and_trimap(case.size)
     result, alpha = _timed(lambda: matting.alpha(image, trimap), repeats)
-    if device == "cpu":
-        result["peak_mb"] = _peak_resident_mb()
-    else:
-        result["peak_mb"] = accelerator.memory_stats()["peak_bytes_in_use"] / 1e6
+    peak = peak_rss_bytes()
+    if device != "cpu":
+        peak = accelerator.memory_stats()["peak_bytes_in_use"]
     np.save(folder / MATTE.format(case.size, case.dtype), alpha)
-    return result
-
-
-def _network(path: Path, dtype: str):
-    from tmfnet_jax.model import TMFNetConfig
-    from tmfnet_jax.parameters import network_from_arrays
-    from tmfnet_jax.weights import read_weights
-
-    config, arrays = read_weights(path)
-    config = TMFNetConfig.from_dict({**asdict(config), "dtype": dtype})
-    return network_from_arrays(config, arrays, origin=str(path))
+    return {**result, "peak_mb": peak / 1e6}
 
 
 def measure_torch(case: Case, folder: Path, device: str, repeats: int) -> dict:
@@ -159,14 +146,11 @@ def measure_torch(case: Case, folder: Path, device: str, repeats: int) -> dict:
     image, trimap = random_image_and_trimap(case.size)
     # Copying the matte to the host synchronises.
     result, alpha = _timed(lambda: predict_alpha(run, image, trimap), repeats)
-    if device == "cpu":
-        result["peak_mb"] = _peak_resident_mb()
-    else:
-        result["peak_mb"] = torch.cuda.max_memory_allocated() / 1e6
+    peak = peak_rss_bytes() if device == "cpu" else torch.cuda.max_memory_allocated()
     ours = folder / MATTE.format(case.size, case.dtype)
     if ours.exists():
         result["largest_difference"] = float(np.abs(alpha - np.load(ours)).max())
-    return result
+    return {**result, "peak_mb": peak / 1e6}
 
 
 def _network_options(path: Path) -> dict:
@@ -192,68 +176,6 @@ def _timed(call: Callable[[], Any], repeats: int) -> tuple[dict, Any]:
         "compile_s": max(0.0, first - statistics.median(rest)),
     }
     return result, alpha
-
-
-def _peak_resident_mb() -> float:
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
-
-
-def in_fresh_process(
-    function: Callable, *arguments, timeout_s: float | None = None
-) -> Any:
-    """Call a function in a new interpreter and return what it returns.
-
-    Raises:
-      InputError: raised there.
-      RuntimeError: in one line, for any other failure there, or after the timeout.
-    """
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(sender, function, *arguments))
-    process.start()
-    sender.close()  # so that a child that dies ends the wait
-    try:
-        if receiver.poll(timeout_s):
-            kind, value = receiver.recv()
-        else:
-            process.kill()
-            kind, value = "failure", f"stopped after {timeout_s:.0f} s"
-    except EOFError:
-        process.join()
-        kind, value = "failure", _death(process.exitcode or 0)
-    process.join()
-    if kind == "result":
-        return value
-    raise (InputError if kind == "input" else RuntimeError)(value)
-
-
-def _answer(sender, function: Callable, *arguments) -> None:
-    _volunteer_when_memory_ends()
-    try:
-        answer = ("result", function(*arguments))
-    except InputError as error:
-        answer = ("input", str(error))
-    except Exception as error:  # whatever fails is a row of the table
-        text = f"{type(error).__name__}: {error}"
-        answer = ("failure", textwrap.shorten(text, 120))
-    sender.send(answer)
-
-
-def _volunteer_when_memory_ends() -> None:
-    """Have Linux end this process, no other one, when memory runs out."""
-    try:
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    except OSError:
-        return
-
-
-def _death(code: int) -> str:
-    if code == -signal.SIGKILL:
-        return "killed, most likely out of memory"
-    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def run_cases(options: argparse.Namespace, folder: Path) -> list[dict]:

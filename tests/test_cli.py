@@ -244,6 +244,24 @@ def test_out_of_memory_and_interrupt_are_told(files, capsys, monkeypatch):
     assert "interrupted" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("status", [None, 0, 1, 130])
+def test_a_command_returns_its_status(monkeypatch, status):
+    monkeypatch.setattr("tmfnet_jax.commands.info._info", lambda options: status)
+    assert run("info") == (status or 0)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("mate",), ("matte",), ("info", "--jsn"), ("info", "more")]
+)
+def test_wrong_usage(capsys, arguments):
+    with pytest.raises(SystemExit) as ended:
+        run(*arguments)
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: ") and "tmfnet" in err
+
+
 def test_import_is_light():
     code = (
         "import sys, tmfnet_jax.cli, tmfnet_jax.images, tmfnet_jax.inference;"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tmfnet_jax import cli
-from tmfnet_jax.commands.matte import parse_memory
+from tmfnet_jax.commands.common import parse_memory
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.images import read_mask, read_photo, write_image
 
@@ -28,8 +28,8 @@ class StandIn:
     error: dict[int, BaseException] = {}  # by the number of the call
 
     @classmethod
-    def load(cls, weights, *, max_memory=None):
-        cls.loads.append((str(weights), max_memory))
+    def load(cls, weights, *, max_memory=None, dtype="float32"):
+        cls.loads.append((str(weights), max_memory, dtype))
         return cls()
 
     def plan(self, height, width, *, tta="none"):
@@ -73,10 +73,7 @@ def files(tmp_path, monkeypatch):
 
 
 def run(*arguments):
-    try:
-        return cli.main(["matte", *map(str, arguments), "--weights", "w"])
-    except SystemExit as ended:
-        return ended.code
+    return cli.main(["matte", *map(str, arguments), "--weights", "w"])
 
 
 def folder(*more, inputs=("shots",)):
@@ -104,7 +101,7 @@ def test_folder(files, capsys, inputs):
     out, err = capsys.readouterr()
     assert out.startswith("out: 3 done, 0 skipped, 0 failed, ")
     assert err == "shots/a.tif: 36x24 pixels, whole, about 1 MB\n"
-    assert StandIn.loads == [("w", None)]
+    assert StandIn.loads == [("w", None, "float32")]
 
 
 def test_folder_goes_on_and_overwrites(files, capsys):
@@ -242,8 +239,11 @@ def test_usage_errors(files, capsys):
         ["--cutout", "--premultiplied"],
         ["--bits", "12"],
         ["--format", "gif"],
+        ["--dtype", "float16"],
     ):
-        assert folder(*more) == 2
+        with pytest.raises(SystemExit) as ended:
+            folder(*more)
+        assert ended.value.code == 2
         assert "usage:" in capsys.readouterr().err
 
 
@@ -294,9 +294,9 @@ def test_terminals_are_refused(files, capsys, monkeypatch):
 
 
 def test_options_reach_the_network(files, capsys):
-    more = ("--tta", "8", "--max-memory", "1.5GB")
+    more = ("--tta", "8", "--max-memory", "1.5GB", "--dtype", "bfloat16")
     assert run("photo.tif", "trimap.png", "-o", "alpha.png", *more) == 0
-    assert StandIn.loads == [("w", 1_500_000_000)]
+    assert StandIn.loads == [("w", 1_500_000_000, "bfloat16")]
     assert StandIn.calls[0][0] == "8"
     assert "36x24 pixels, whole" in capsys.readouterr().err
 
@@ -314,8 +314,7 @@ def test_mask_options(files):
 
 
 def test_alpha_needs_no_foreground(files, monkeypatch):
-    for module in ("cutout", "foreground"):
-        monkeypatch.setitem(sys.modules, f"tmfnet_jax.{module}", None)
+    monkeypatch.setitem(sys.modules, "tmfnet_jax.foreground", None)
     assert run("photo.tif", "trimap.png", "-o", "alpha.png") == 0
 
 

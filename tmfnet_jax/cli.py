@@ -6,35 +6,30 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tmfnet_jax.commands import convert, info, matte, trimap
-from tmfnet_jax.errors import InputError
+from tmfnet_jax.commands import bench, convert, info, matte, plan, trimap
+from tmfnet_jax.commands.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED
+from tmfnet_jax.errors import EXPECTED_ERRORS, reason
 
-COMMANDS = (matte, trimap, convert, info)
-
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
+COMMANDS = (matte, trimap, plan, bench, convert, info)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status: 0, 2 for bad input."""
-    options = _parser().parse_args(arguments)
+    """Run one command.
+
+    Returns:
+      The exit status: 0, the command's own, 2 for bad input, 130 after Ctrl-C.
+    Raises:
+      SystemExit: by argparse, with status 0 for help and 2 for wrong usage.
+    """
     try:
-        options.run(options)
-    except InputError as error:
-        return _fail(str(error))
-    except MemoryError:
-        return _fail("out of memory; close other programs or use a smaller image")
-    except OSError as error:
-        return _fail(f"{error.filename or 'input/output'}: {error.strerror or error}")
+        options = _parser().parse_args(arguments)
+        return options.run(options) or 0
+    except EXPECTED_ERRORS as error:
+        print(f"tmfnet: error: {reason(error)}", file=sys.stderr)
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("tmfnet: interrupted; nothing was written", file=sys.stderr)
         return EXIT_INTERRUPTED
-    return 0
-
-
-def _fail(message: str) -> int:
-    print(f"tmfnet: error: {' '.join(message.split())}", file=sys.stderr)
-    return EXIT_BAD_INPUT
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,6 @@
-"""The one exception for input that a user can mend."""
+"""The exception for input that a user can mend, and the wording of failures."""
+
+from __future__ import annotations
 
 
 class InputError(ValueError):
@@ -8,3 +10,17 @@ class InputError(ValueError):
     to do. Command-line programs print it and exit with status 2; they never
     show a traceback for it.
     """
+
+
+# What files and the machine bring about; anything else is a bug.
+EXPECTED_ERRORS = (InputError, MemoryError, OSError)
+
+
+def reason(error: Exception) -> str:
+    """Word one of EXPECTED_ERRORS in one line."""
+    text = str(error)
+    if isinstance(error, MemoryError):
+        text = "out of memory; close other programs or use a smaller image"
+    elif isinstance(error, OSError):
+        text = f"{error.filename or 'input/output'}: {error.strerror or error}"
+    return " ".join(text.split())

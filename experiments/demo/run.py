@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pymatting
 from absl import flags
@@ -19,9 +18,12 @@ from absl import flags
 from experiments import launch
 from experiments.configs import demo as demo_config
 from experiments.evaluate import mean, measure
+from experiments.panels import grey, stack
 from experiments.train import WEIGHTS_FILE, train
 from input_pipeline.evaluation import Example, generated_set
+from tmfnet_jax.cutout import over, quantise
 from tmfnet_jax.errors import InputError
+from tmfnet_jax.foreground import estimate_foreground
 from tmfnet_jax.images import read_image, read_mask, write_image
 from tmfnet_jax.inference import Matting
 from tmfnet_jax.reporting import format_table
@@ -29,9 +31,6 @@ from tmfnet_jax.reporting import format_table
 HERE = Path(__file__).parent
 EXAMPLES = 12  # of the generated set
 SHOWN = (2, 7)  # of them, in the picture
-PANEL_PX = 300  # height of a panel
-GAP_PX = 8
-CAPTION_PX = 28
 BACKDROP = ((46, 120, 92), (214, 226, 160))  # RGB, top and bottom
 
 
@@ -122,44 +121,13 @@ def example_row(example: Example, matting: Matting) -> list:
 
 def cut_out(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Compose estimated foreground colours onto a gradient, without fringes."""
-    foreground = pymatting.estimate_foreground_ml(image / 255, alpha.astype(float))
-    mix = np.linspace(0, 1, len(alpha))[:, None, None]
-    backdrop = (1 - mix) * np.array(BACKDROP[0]) + mix * np.array(BACKDROP[1])
-    alpha = alpha[..., None]
-    return np.round(alpha * foreground * 255 + (1 - alpha) * backdrop).astype(np.uint8)
-
-
-def grey(channel: np.ndarray) -> np.ndarray:
-    """Repeat a grey channel as RGB."""
-    return np.repeat(channel[..., None], 3, -1)
-
-
-def stack(rows: list[list[tuple[str, np.ndarray]]]) -> np.ndarray:
-    """Arrange captioned panels in rows, all at one height, on white."""
-    drawn = [np.hstack([panel(*content) for content in row]) for row in rows]
-    width = max(row.shape[1] for row in drawn)
-    pads = [((0, 0), (0, width - row.shape[1]), (0, 0)) for row in drawn]
-    return np.vstack(
-        [
-            np.pad(row, pad, constant_values=255)
-            for row, pad in zip(drawn, pads, strict=True)
-        ]
+    mix = np.linspace(0, 1, len(alpha), dtype=np.float32)[:, None, None]
+    backdrop = (1 - mix) * np.array(BACKDROP[0], np.float32) + mix * np.array(
+        BACKDROP[1], np.float32
     )
-
-
-def panel(caption: str, image: np.ndarray) -> np.ndarray:
-    """Scale an image to the panel height under its caption."""
-    height, width = image.shape[:2]
-    size = (round(width * PANEL_PX / height), PANEL_PX)
-    scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    framed = np.full(
-        (CAPTION_PX + PANEL_PX + GAP_PX, size[0] + GAP_PX, 3), 255, np.uint8
-    )
-    framed[CAPTION_PX : CAPTION_PX + PANEL_PX, : size[0]] = scaled
-    place = (2, CAPTION_PX - 9)
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(framed, caption, place, font, 0.55, (40, 40, 40), 1, cv2.LINE_AA)
-    return framed
+    backdrop = np.broadcast_to(backdrop / 255, image.shape)
+    rgba = np.dstack([estimate_foreground(image, alpha), alpha])
+    return quantise(over(rgba, backdrop), 8)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def _add_check(actions) -> None:
 
 
 def _from_mask(options: argparse.Namespace) -> None:
-    from tmfnet_jax.trimap_making import snap_ends
+    from tmfnet_jax.subject_mask import snap_ends
 
     _check_output(options, options.mask)
     share = _percent(options.snap)
@@ -136,7 +136,7 @@ def _from_mask(options: argparse.Namespace) -> None:
 
 def _from_scribbles(options: argparse.Namespace) -> None:
     from tmfnet_jax.images import read_image
-    from tmfnet_jax.trimap_making import mask_from_scribbles
+    from tmfnet_jax.subject_mask import mask_from_scribbles
 
     _check_output(options, options.image, options.scribbles)
     image = read_image(options.image)
@@ -152,7 +152,7 @@ def _from_scribbles(options: argparse.Namespace) -> None:
 
 def _from_photo(options: argparse.Namespace) -> None:
     from tmfnet_jax.images import read_image
-    from tmfnet_jax.trimap_making import mask_from_photo
+    from tmfnet_jax.subject_mask import mask_from_photo
 
     _check_output(options, options.image)
     mask = mask_from_photo(read_image(options.image), model=options.model)

@@ -19,7 +19,7 @@ import numpy as np
 from tmfnet_jax.model import TMFNetConfig
 from tmfnet_jax.serving import passes
 from tmfnet_jax.serving.encoder import DEEP_BLOCKS, ENTRY
-from tmfnet_jax.serving.folding import Weights, fold, part
+from tmfnet_jax.serving.folding import Weights, fold, is_fast, part
 from tmfnet_jax.serving.geometry import Geometry, tile_origins
 from tmfnet_jax.serving.source import Source
 from tmfnet_jax.serving.tiling import Extent, Tiles
@@ -28,10 +28,8 @@ Progress = Callable[[int, int], None]  # steps done, of how many
 
 
 class Strip(NamedTuple):
-    """A strip's first row, its input, C1 and C2."""
+    """C1 and C2 of a strip."""
 
-    row: jax.Array
-    x: jax.Array
     c1: jax.Array
     c2: jax.Array
 
@@ -47,10 +45,7 @@ class StreamedNetwork:
     def __init__(self, config: TMFNetConfig, arrays: Mapping[str, np.ndarray]):
         self.config = config
         self.dtype = jnp.dtype(config.dtype)
-        # Libraries for accelerators choose such forms themselves, and 16 bits are
-        # too few for the differences that it takes.
-        fast = jax.default_backend() == "cpu" and config.dtype == "float32"
-        weights = fold(arrays, dtype=config.dtype, fast_convolution=fast)
+        weights = fold(arrays, dtype=config.dtype, fast_convolution=is_fast(config))
         self.weight_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(weights))
         encoder = part(weights, "encoder")
         self._shallow = _named(encoder, "stem", "layer1")
@@ -117,11 +112,14 @@ class _Run:
         x = jnp.zeros((*shape, entry["conv3"].kernel.shape[-1]), network.dtype)
         masks = []
         for index in range(geometry.strips):
-            strip = self._strip(index)
+            pixels = self._input(index)
+            masks.append(passes.reduced_mask(pixels, geometry=geometry))
+            strip = self._strip(index, pixels)
+            # Made again for the decoder: cheaper than to hold.
+            del pixels
             x = passes.enter(
-                entry, x, strip.c2, strip.row, self.extent, geometry=geometry
+                entry, x, strip.c2, self._row(index), self.extent, geometry=geometry
             )
-            masks.append(passes.reduced_mask(strip.x, geometry=geometry))
             if geometry.strips == 1:
                 self.kept = strip
             del strip
@@ -145,21 +143,22 @@ class _Run:
         for index, tiles in enumerate(self.tiles):
             if not tiles:
                 continue
-            strip = self.kept or self._strip(index)
+            maps = self._maps(index)
             alpha = jnp.zeros(shape, jnp.float32)
             for row in sorted({i for i, _ in tiles}):
                 alpha = passes.decode(
                     self.network._decoder,
                     alpha,
                     mined,
-                    (strip.c2, strip.c1, strip.x.astype(self.network.dtype)),
+                    maps,
                     vectors,
                     Tiles.of([t for t in tiles if t[0] == row], geometry.tiles[1]),
-                    strip.row,
+                    self._row(index),
                     self.extent,
                     geometry=geometry,
                 )
                 self._advance(alpha)
+            del maps  # before the next strip's take their place
             top = index * geometry.rows
             stop = min(top + geometry.rows, self.height)
             result[:, top:stop] = np.asarray(alpha)[:, : stop - top, : self.width, 0]
@@ -175,14 +174,13 @@ class _Run:
             for j in range(0, geometry.width, geometry.tile[1])
         ]
         for index in range(geometry.strips):
-            strip = self.kept or self._strip(index)
             part_sum = passes.high_sum(
                 self.network._decoder,
                 mined,
-                (strip.c2, strip.c1, strip.x.astype(self.network.dtype)),
+                self._maps(index),
                 known,
                 Tiles.of(every, len(every)),
-                strip.row,
+                self._row(index),
                 self.extent,
                 geometry=geometry,
                 stage=stage,
@@ -192,21 +190,33 @@ class _Run:
         area = (self.height // scale) * (self.width // scale)
         return (total / area).astype(self.network.dtype)
 
-    def _strip(self, index: int) -> Strip:
-        geometry = self.geometry
-        top = index * geometry.rows
-        row = jnp.int32(top)
-        x = jnp.concatenate([s.strip(top, geometry) for s in self.sources])
+    def _row(self, index: int) -> jax.Array:
+        return jnp.int32(index * self.geometry.rows)
+
+    def _input(self, index: int) -> jax.Array:
+        """Network input of a strip, [B, H, W, 6], with its margins."""
+        top = index * self.geometry.rows
+        strips = [s.strip(top, self.geometry) for s in self.sources]
+        x = strips[0] if len(strips) == 1 else jnp.concatenate(strips)
+        return x.astype(self.network.dtype)
+
+    def _strip(self, index: int, pixels: jax.Array) -> Strip:
         c1, c2 = passes.shallow(
             self.network._shallow,
-            x.astype(self.network.dtype),
-            *self._inner_tiles(top),
-            row,
+            pixels,
+            *self._inner_tiles(index * self.geometry.rows),
+            self._row(index),
             self.extent,
-            geometry=geometry,
+            geometry=self.geometry,
         )
         jax.block_until_ready(c2)
-        return Strip(row, x, c1, c2)
+        return Strip(c1, c2)
+
+    def _maps(self, index: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """What the decoder reads of a strip: C2, C1 and the input."""
+        pixels = self._input(index)
+        strip = self.kept or self._strip(index, pixels)
+        return strip.c2, strip.c1, pixels
 
     def _inner_tiles(self, top: int):
         """Tiles of C1 and of C2 that lie at least partly inside the image."""

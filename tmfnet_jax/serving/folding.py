@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -10,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmfnet_jax.layers import BATCH_NORM_EPSILON
-from tmfnet_jax.serving.winograd import transform_kernel
+from tmfnet_jax.model import TMFNetConfig
+from tmfnet_jax.serving.winograd import PATCH, transform_kernel
 
 # 3x3 convolutions that Winograd's form does not serve: strided, or widely dilated.
 DIRECT = (
@@ -70,10 +72,34 @@ def fold(
             kernel = np.concatenate([kernel, bias[None, None, None]], 2)
             weights[layer] = Affine(jnp.asarray(kernel, dtype), None)
             continue
-        if fast_convolution and kernel.shape[0] == 3 and not layer.startswith(DIRECT):
+        if fast_convolution and _has_fast_form(layer, kernel.shape):
             kernel = transform_kernel(kernel)
         weights[layer] = Affine(jnp.asarray(kernel, dtype), jnp.asarray(bias))
     return weights
+
+
+def folded_bytes(shapes: Mapping[str, tuple[int, ...]], config: TMFNetConfig) -> int:
+    """Count the bytes of a network's folded weights, to a few kB, from its shapes."""
+    total = 0.0
+    for name, shape in shapes.items():
+        if name.endswith(".kernel"):
+            layer = name.removesuffix(".kernel").removesuffix(".conv")
+            fast = is_fast(config) and _has_fast_form(layer, shape)
+            total += math.prod(shape) * ((PATCH / 3) ** 2 if fast else 1)
+    return int(total * np.dtype(jnp.dtype(config.dtype)).itemsize)
+
+
+def is_fast(config: TMFNetConfig) -> bool:
+    """Tell whether 3x3 convolutions take Winograd's form.
+
+    Libraries for accelerators choose such forms themselves, and 16 bits are too few
+    for the differences that it takes.
+    """
+    return jax.default_backend() == "cpu" and config.dtype == "float32"
+
+
+def _has_fast_form(layer: str, shape: tuple[int, ...]) -> bool:
+    return shape[0] == 3 and not layer.startswith(DIRECT)
 
 
 def part(weights: Weights, prefix: str) -> Weights:

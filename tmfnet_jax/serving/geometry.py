@@ -21,9 +21,10 @@ def bucket(size: int) -> int:
 
 
 def _split(size: int, wanted: int) -> tuple[int, int]:
-    """Cut a length into equal tiles near the wanted size: (count, tile)."""
-    count = max(1, round(size / wanted))
-    return count, -(-size // count // STRIDE) * STRIDE
+    """Cut a length into equal tiles of at most the wanted size: (count, tile)."""
+    count = -(-size // wanted)
+    tile = -(-size // count)
+    return count, -(-tile // STRIDE) * STRIDE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +79,9 @@ class Geometry:
         """Choose shapes for an image, in the given number of strips."""
         count, tall = _split(-(-bucket(height) // strips), tile[0])
         across, wide = _split(bucket(width), tile[1])
-        return cls(count * tall, strips, across * wide, (tall, wide), tuple(fusion))
+        rows = count * tall
+        strips = -(-bucket(height) // rows)
+        return cls(rows, strips, across * wide, (tall, wide), tuple(fusion))
 
     @property
     def height(self) -> int:

@@ -18,6 +18,7 @@ from tmfnet_jax.serving.memory import GIGABYTE, available_bytes
 DEFAULT_BYTES = 3 * GIGABYTE
 CPU_TILE = (64, 512)  # rows and columns whose features fit a processor's cache
 DEVICE_TILE = (1024, 1024)
+DEFAULT_SLACK = 1.15
 MIN_STRIP_ROWS = 64
 # Measured on CPUs: the interpreter and its libraries, and what one pass needs
 # beside the features counted here.
@@ -44,13 +45,17 @@ class Plan:
     batch: int
     bytes: int
 
+    @property
+    def how(self) -> str:
+        """Whole, or in which strips."""
+        strips, rows = self.geometry.strips, self.geometry.rows
+        return "whole" if strips == 1 else f"{strips} strips of {rows} rows"
+
     def __str__(self) -> str:
         """One line for people."""
-        strips, rows = self.geometry.strips, self.geometry.rows
-        how = "whole" if strips == 1 else f"{strips} strips of {rows} rows"
         many = f", {self.batch} at a time" if self.batch > 1 else ""
         return (
-            f"{self.width}x{self.height} pixels: {how}{many}, about "
+            f"{self.width}x{self.height} pixels: {self.how}{many}, about "
             f"{self.bytes / GIGABYTE:.1f} GB of memory"
         )
 
@@ -78,21 +83,19 @@ def make_plan(
       InputError: even the thinnest strips need more.
     """
     free = _free_bytes()
-    budget = max_memory or min(free, DEFAULT_BYTES)
-    plan = None
-    for plan in plans(config, height, width, weight_bytes=weight_bytes, batch=batch):
-        if plan.bytes <= budget:
-            return plan
-    assert plan is not None
-    limit = max_memory or free
-    if plan.bytes > limit:
+    options = list(plans(config, height, width, weight_bytes=weight_bytes, batch=batch))
+    least, limit = options[-1], max_memory or free
+    if least.bytes > limit:
         raise InputError(
-            f"{width}x{height} pixels need {plan.bytes / GIGABYTE:.1f} GB of memory, "
+            f"{width}x{height} pixels need {least.bytes / GIGABYTE:.1f} GB of memory, "
             f"{'allowed' if max_memory else 'free'} are {limit / GIGABYTE:.1f} GB; "
             "scale the image down"
             + (", or allow more" if max_memory else ", or close other programs")
         )
-    return plan
+    # Where the deep maps alone exceed the default, thin strips would save little.
+    default = max(DEFAULT_BYTES, DEFAULT_SLACK * least.bytes)
+    budget = max_memory or min(free, default)
+    return next(plan for plan in options if plan.bytes <= budget)
 
 
 def plans(
@@ -103,21 +106,23 @@ def plans(
     weight_bytes: int,
     batch: int = 1,
 ) -> Iterator[Plan]:
-    """Yield plans of ever thinner strips, the whole image first."""
+    """Yield plans of ever thinner strips and less memory, the whole image first."""
     tile = CPU_TILE if jax.default_backend() == "cpu" else DEVICE_TILE
-    last = 0
-    for power in itertools.count():
-        strips = 2 ** (power // 2) * (3 if power % 2 else 2) // 2 if power else 1
+    least = None
+    for strips in _strip_counts():
         geometry = Geometry.make(height, width, strips, config.fusion, tile)
-        if geometry.rows == last:
-            if geometry.rows <= MIN_STRIP_ROWS or strips > height:
-                return
-            continue
-        last = geometry.rows
         needed = _estimate(config, geometry, height, width, weight_bytes, batch)
-        yield Plan(height, width, geometry, batch, needed)
+        if least is None or needed < least:
+            yield Plan(height, width, geometry, batch, needed)
+            least = needed
         if geometry.rows <= MIN_STRIP_ROWS:
             return
+
+
+def _strip_counts() -> Iterator[int]:
+    yield 1
+    for power in itertools.count(1):
+        yield from (2**power, 3 * 2 ** (power - 1))
 
 
 def _estimate(config, geometry, height, width, weight_bytes, batch) -> int:
@@ -135,11 +140,8 @@ def _estimate(config, geometry, height, width, weight_bytes, batch) -> int:
         config.channels(128),
         *(EXPANSION * config.channels(planes) for planes in (64, 128, 256, 512)),
     )
-    strip = (
-        buffer(geometry.x, INPUT_CHANNELS, 4)
-        + buffer(geometry.c1, c1)
-        + buffer(geometry.c2, c2)
-    )
+    pixels = buffer(geometry.x, INPUT_CHANNELS, 4)
+    strip = buffer(geometry.c1, c1) + buffer(geometry.c2, c2)
     second = features(l2, 8)
     # A block holds its input, its result (in place unless it projects) and, padded
     # and not, what its 3x3 convolution reads.
@@ -151,7 +153,7 @@ def _estimate(config, geometry, height, width, weight_bytes, batch) -> int:
     context = features(l4 + 12 * config.channels(256), 16)
     deep = max(block, 2 * features(l4, 16), context)
     kept = strip if geometry.strips == 1 else 0
-    network = max(kept + deep, strip + second)
+    network = max(kept + deep, strip + pixels + second)
     outside = batch * height * width * 12  # image, trimap, alpha and a copy of each
     if jax.default_backend() == "cpu":
         tile = geometry.tile[0] * geometry.tile[1] / (CPU_TILE[0] * CPU_TILE[1])
