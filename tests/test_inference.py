@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import goldens
 import jax
 import jax.numpy as jnp
@@ -10,9 +12,11 @@ import pytest
 from flax import nnx
 
 from tmfnet_jax import Matting
+from tmfnet_jax.augmented_inference import members
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.model import TMFNetConfig, network_input
 from tmfnet_jax.parameters import initial_network
+from tmfnet_jax.serving.source import PixelSource
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +63,7 @@ def test_the_published_padding_meets_the_reference(published):
     np.testing.assert_allclose(got, expected, rtol=0, atol=bound)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 33), (31, 17), (64, 48)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 15), (31, 17)])
 def test_size_is_kept_and_known_pixels_are_exact(matting, size):
     image, trimap = scene(*size)
     alpha = matting.alpha(image, trimap)
@@ -86,13 +90,40 @@ def test_unknown_region_everywhere_else_does_not_matter(matting):
 
 @pytest.mark.parametrize("tta", ["8", "10"])
 def test_augmentation_commutes_with_flips(matting, tta):
-    image, trimap = scene(48, 32)
-    alpha = matting.alpha(image, trimap, tta=tta)
-    assert alpha.shape == (48, 32)
+    image, trimap = scene(32, 32)
+    calls: list[tuple[int, int]] = []
+    alpha = matting.alpha(
+        image, trimap, tta=tta, progress=lambda *step: calls.append(step)
+    )
+    shares = [done / total for done, total in calls]
+    assert all(a < b for a, b in itertools.pairwise(shares))
+    assert shares[-1] == 1
+    assert alpha.shape == (32, 32)
     assert np.abs(alpha - matting.alpha(image, trimap)).max() > 1e-4
     if tta == "8":  # no padding at this size, so the mean is symmetric
         flipped = matting.alpha(image[:, ::-1], trimap[:, ::-1], tta=tta)
         np.testing.assert_allclose(flipped[:, ::-1], alpha, atol=1e-5)
+
+
+def test_augmented_images_come_back_into_the_frame():
+    image, trimap = scene(32, 64)
+    seen = set()
+    for member in members(image, trimap, mode="8"):
+        source = member.source
+        assert isinstance(source, PixelSource)
+        pixels = source.image
+        np.testing.assert_array_equal(member.restore(pixels[..., 0]), image[..., 0])
+        np.testing.assert_array_equal(member.restore(source.trimap), trimap)
+        seen.add(pixels.tobytes())
+    assert len(seen) == 8
+    for member, size in zip(
+        members(image, trimap, mode="10")[8:], [(64, 128), (16, 32)], strict=True
+    ):
+        assert (member.source.height, member.source.width) == size
+        slope = np.broadcast_to(np.linspace(0, 1, size[1], dtype=np.float32), size)
+        restored = member.restore(slope)
+        expected = np.broadcast_to(np.linspace(0, 1, 64), (32, 64))
+        np.testing.assert_allclose(restored, expected, atol=1e-6)
 
 
 def zeros(*shape, dtype=np.uint8):
@@ -116,6 +147,34 @@ def test_unusable_images(matting, image, message):
     trimap[2:4] = 128
     with pytest.raises(InputError, match=message):
         matting.alpha(image, trimap)
+
+
+@pytest.mark.parametrize(
+    ("trimap", "message"),
+    [
+        (np.full((8, 8), np.nan), "trimap has 64 values that are NaN or outside"),
+        (np.full((8, 8), 128, np.uint8), "trimap has no known pixel"),
+        (zeros(8, 8, 2), r"trimap has shape \(8, 8, 2\)"),
+    ],
+)
+def test_unusable_trimaps(matting, trimap, message):
+    with pytest.raises(InputError, match=message):
+        matting.alpha(zeros(8, 8, 3), trimap)
+
+
+def test_one_pixel(matting):
+    assert matting.alpha(zeros(1, 1, 3), zeros(1, 1) + 255) == 1
+    with pytest.raises(InputError, match="no known pixel"):
+        matting.alpha(zeros(1, 1, 3), zeros(1, 1) + 128)
+
+
+def test_images_of_known_pixels_report_no_steps(matting):
+    calls: list[tuple[int, int]] = []
+    alpha = matting.alpha(
+        zeros(8, 8, 3), zeros(8, 8), progress=lambda *step: calls.append(step)
+    )
+    assert (alpha == 0).all()
+    assert not calls
 
 
 def test_unknown_augmentation(matting):

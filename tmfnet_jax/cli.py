@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from tmfnet_jax.commands import bench, convert, info, matte, plan, trimap
 from tmfnet_jax.commands.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED
@@ -32,6 +34,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
+def run() -> NoReturn:
+    """Run one command as a program and end it.
+
+    At once: an interpreter that has used JAX takes half a second to tear down.
+    """
+    status = main()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # whoever was reading has gone
+            status = status or EXIT_BAD_INPUT
+    os._exit(status)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tmfnet",
@@ -45,4 +61,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -33,6 +33,7 @@ from tmfnet_jax.weights import read_weights
 # Members of an augmentation are computed together up to so many pixels: small
 # images leave a device idle.
 BATCH_PIXELS = 2**20
+PROGRESS_STEPS = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Matting:
           trimap: [H, W] background, unknown, foreground: 0, 128, 255 or what
             `canonical_trimap` takes for them.
           tta: "none", "8" (rotations and flip) or "10" (and two scales).
-          progress: called with the steps done and their number.
+          progress: called with steps done, never fewer than before, and their number.
         Returns:
           [H, W] float32 in [0, 1]; exactly 0 and 1 where the trimap knows.
         Raises:
@@ -173,11 +174,14 @@ class Matting:
             image = np.pad(image, (*padding, (0, 0)), mode="edge")
             trimap = np.pad(trimap, padding, mode="edge")
         found = members(image, trimap, mode=tta)
-        total, done = np.zeros(trimap.shape, np.float32), 0
+        total, done, shown = np.zeros(trimap.shape, np.float32), 0, 0
 
         def advance(step: int, steps: int) -> None:
+            nonlocal shown  # never less, also where strips were made thinner
+            share = (done + len(group) * step / steps) / len(found)
+            shown = max(shown, round(PROGRESS_STEPS * share))
             if progress is not None:
-                progress(done * steps + step * len(group), len(found) * steps)
+                progress(shown, PROGRESS_STEPS)
 
         for group in self._groups(found):
             alphas = self._run([member.source for member in group], advance)
@@ -220,12 +224,13 @@ class Matting:
             if plan.geometry.rows < chosen.geometry.rows
         )
         for plan in itertools.chain([chosen], thinner):
+            if plan is not chosen:
+                _log.warning("out of memory; trying %s", plan.how)
             try:
                 return self._network.alpha(sources, plan.geometry, progress)
             except (MemoryError, jax.errors.JaxRuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
-                _log.warning("out of memory with %s; trying thinner strips", plan)
         raise MemoryError(f"out of memory at {width}x{height} pixels")
 
 

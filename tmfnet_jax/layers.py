@@ -13,6 +13,9 @@ from jax import lax
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9  # weight of the old statistics; PyTorch writes it 0.1
 LEAKY_SLOPE = 0.01
+# Jitted so that a shape is traced once, not once a layer: shapes of a whole network
+# are worked out whenever weights are read.
+_he_normal = jax.jit(nnx.initializers.he_normal(), static_argnums=(1, 2))
 
 
 def leaky_relu(x: jax.Array) -> jax.Array:
@@ -48,7 +51,7 @@ class Conv(nnx.Conv):
             kernel_dilation=dilation,
             padding=((pad, pad), (pad, pad)),
             use_bias=use_bias,
-            kernel_init=nnx.initializers.he_normal(),
+            kernel_init=_he_normal,
             dtype=dtype,
             rngs=rngs,
         )

@@ -58,11 +58,18 @@ def conv(
         # As a matrix product: XLA's own choice for CPUs takes up to three times as
         # long for the same sums.
         x = x[:, ::stride, ::stride]
-        return finish(lax.dot_general(x, kernel[0, 0], (((3,), (0,)), ((), ()))))
+        contraction = (((3,), (0,)), ((), ()))
+        y = lax.dot_general(
+            x.astype(kernel.dtype),
+            kernel[0, 0],
+            contraction,
+            preferred_element_type=jnp.float32,
+        )
+        return finish(y)
     return finish(
         lax.conv_general_dilated(
             x,
-            kernel,
+            kernel.astype(x.dtype),
             (stride, stride),
             "VALID",
             rhs_dilation=(dilation, dilation),

@@ -19,12 +19,17 @@ import numpy as np
 from tmfnet_jax.model import TMFNetConfig
 from tmfnet_jax.serving import passes
 from tmfnet_jax.serving.encoder import DEEP_BLOCKS, ENTRY
-from tmfnet_jax.serving.folding import Weights, fold, is_fast, part
+from tmfnet_jax.serving.folding import Weights, feature_dtype, fold, is_fast, part
 from tmfnet_jax.serving.geometry import Geometry, tile_origins
 from tmfnet_jax.serving.source import Source
 from tmfnet_jax.serving.tiling import Extent, Tiles
 
 Progress = Callable[[int, int], None]  # steps done, of how many
+
+# Pixels decoded in one call: enough that taking its memory costs little, few enough
+# that progress is seen.
+PART_PIXELS = 2**20
+SMALL_PIXELS = 2**20
 
 
 class Strip(NamedTuple):
@@ -44,8 +49,8 @@ class StreamedNetwork:
 
     def __init__(self, config: TMFNetConfig, arrays: Mapping[str, np.ndarray]):
         self.config = config
-        self.dtype = jnp.dtype(config.dtype)
-        weights = fold(arrays, dtype=config.dtype, fast_convolution=is_fast(config))
+        self.dtype = feature_dtype(config)
+        weights = fold(arrays, dtype=config.dtype, fast_convolution=is_fast())
         self.weight_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(weights))
         encoder = part(weights, "encoder")
         self._shallow = _named(encoder, "stem", "layer1")
@@ -83,8 +88,8 @@ class _Run:
         self.tiles = [self._needed_tiles(index) for index in range(geometry.strips)]
         self.progress = progress
         self.done = 0
-        rows = sum(len({i for i, _ in tiles}) for tiles in self.tiles)
-        self.steps = geometry.strips + len(DEEP_BLOCKS) + rows
+        parts = sum(len(self._parts(tiles)) for tiles in self.tiles)
+        self.steps = geometry.strips + len(DEEP_BLOCKS) + parts
 
     def alpha(self) -> np.ndarray:
         c5, mask = self._encode()
@@ -145,14 +150,14 @@ class _Run:
                 continue
             maps = self._maps(index)
             alpha = jnp.zeros(shape, jnp.float32)
-            for row in sorted({i for i, _ in tiles}):
+            for part_tiles in self._parts(tiles):
                 alpha = passes.decode(
                     self.network._decoder,
                     alpha,
                     mined,
                     maps,
                     vectors,
-                    Tiles.of([t for t in tiles if t[0] == row], geometry.tiles[1]),
+                    Tiles.of(part_tiles, self._part_size),
                     self._row(index),
                     self.extent,
                     geometry=geometry,
@@ -163,6 +168,16 @@ class _Run:
             stop = min(top + geometry.rows, self.height)
             result[:, top:stop] = np.asarray(alpha)[:, : stop - top, : self.width, 0]
         return result
+
+    @property
+    def _part_size(self) -> int:
+        """Tiles decoded in one call."""
+        tall, wide = self.geometry.tile
+        return max(1, PART_PIXELS // (tall * wide))
+
+    def _parts(self, tiles: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+        size = self._part_size
+        return [tiles[i : i + size] for i in range(0, len(tiles), size)]
 
     def _high_mean(self, mined: jax.Array, vectors, stage: int) -> jax.Array:
         """Average X_h of a stage over the image: GLF(B) reads all of it."""
@@ -209,7 +224,7 @@ class _Run:
             self.extent,
             geometry=self.geometry,
         )
-        jax.block_until_ready(c2)
+        self._wait(c2)
         return Strip(c1, c2)
 
     def _maps(self, index: int) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -243,9 +258,16 @@ class _Run:
             if any(s.needs(top + i, j, *geometry.tile) for s in self.sources)
         ]
 
+    def _wait(self, result: jax.Array) -> None:
+        """Keep the next pass from taking memory before this one is over.
+
+        Not for small images, for which preparing the next pass meanwhile counts.
+        """
+        if len(self.sources) * self.height * self.width > SMALL_PIXELS:
+            jax.block_until_ready(result)
+
     def _advance(self, result: jax.Array) -> None:
-        # Waiting keeps the next pass from taking memory before this one is over.
-        jax.block_until_ready(result)
+        self._wait(result)
         self.done += 1
         if self.progress is not None:
             self.progress(self.done, self.steps)

@@ -84,18 +84,27 @@ def folded_bytes(shapes: Mapping[str, tuple[int, ...]], config: TMFNetConfig) ->
     for name, shape in shapes.items():
         if name.endswith(".kernel"):
             layer = name.removesuffix(".kernel").removesuffix(".conv")
-            fast = is_fast(config) and _has_fast_form(layer, shape)
+            fast = is_fast() and _has_fast_form(layer, shape)
             total += math.prod(shape) * ((PATCH / 3) ** 2 if fast else 1)
     return int(total * np.dtype(jnp.dtype(config.dtype)).itemsize)
 
 
-def is_fast(config: TMFNetConfig) -> bool:
+def is_fast() -> bool:
     """Tell whether 3x3 convolutions take Winograd's form.
 
-    Libraries for accelerators choose such forms themselves, and 16 bits are too few
-    for the differences that it takes.
+    Libraries for accelerators choose such forms themselves.
     """
-    return jax.default_backend() == "cpu" and config.dtype == "float32"
+    return jax.default_backend() == "cpu"
+
+
+def feature_dtype(config: TMFNetConfig) -> jnp.dtype:
+    """Return the type of the features between convolutions.
+
+    CPUs have bfloat16 products at best: only kernels, and what is multiplied with
+    them, are of that type there.
+    """
+    cpu = jax.default_backend() == "cpu"
+    return jnp.dtype("float32" if cpu else config.dtype)
 
 
 def _has_fast_form(layer: str, shape: tuple[int, ...]) -> bool:

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 GIGABYTE = 10**9
-# Blocks from here on are returned to the system when freed; smaller ones are kept,
-# because the system clears every page it hands out: half of a short call's time.
-KEPT_BLOCK_BYTES = 8 * 2**20
+# Larger blocks are returned to the system when freed; smaller ones are kept, because
+# the system clears every page it hands out: up to half of a short call's time. The
+# most that glibc takes.
+KEPT_BLOCK_BYTES = 32 * 2**20
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 
 

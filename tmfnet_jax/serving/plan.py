@@ -11,6 +11,7 @@ import jax
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.model import INPUT_CHANNELS, TMFNetConfig
 from tmfnet_jax.resnet import EXPANSION
+from tmfnet_jax.serving.folding import feature_dtype
 from tmfnet_jax.serving.geometry import Buffer, Geometry
 from tmfnet_jax.serving.memory import GIGABYTE, available_bytes
 
@@ -127,7 +128,7 @@ def _strip_counts() -> Iterator[int]:
 
 def _estimate(config, geometry, height, width, weight_bytes, batch) -> int:
     """Add up the features that are held at the worst moment."""
-    size = 2 if config.dtype == "bfloat16" else 4
+    size = feature_dtype(config).itemsize
 
     def buffer(which: Buffer, channels: int, itemsize: int = size) -> int:
         return batch * itemsize * channels * which.height * which.width
@@ -150,7 +151,7 @@ def _estimate(config, geometry, height, width, weight_bytes, batch) -> int:
         second + features(l3, 16) + features(l3 // EXPANSION, 8) * 2,
         features(l3 + l4 + l4 // EXPANSION * 2, 16),
     )
-    context = features(l4 + 12 * config.channels(256), 16)
+    context = features(l4 + 8 * config.channels(256), 16)
     deep = max(block, 2 * features(l4, 16), context)
     kept = strip if geometry.strips == 1 else 0
     network = max(kept + deep, strip + pixels + second)

