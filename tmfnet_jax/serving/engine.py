@@ -21,6 +21,7 @@ from tmfnet_jax.serving import passes
 from tmfnet_jax.serving.encoder import DEEP_BLOCKS, ENTRY
 from tmfnet_jax.serving.folding import Weights, feature_dtype, fold, is_fast, part
 from tmfnet_jax.serving.geometry import Geometry, tile_origins
+from tmfnet_jax.serving.memory import release_freed
 from tmfnet_jax.serving.source import Source
 from tmfnet_jax.serving.tiling import Extent, Tiles
 
@@ -265,6 +266,7 @@ class _Run:
         """
         if len(self.sources) * self.height * self.width > SMALL_PIXELS:
             jax.block_until_ready(result)
+            release_freed()
 
     def _advance(self, result: jax.Array) -> None:
         self._wait(result)
