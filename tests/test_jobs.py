@@ -139,6 +139,11 @@ def test_links_do_not_hide_inputs(place):
 
 def test_words():
     tally = Tally(done=4, skipped=2, failures=[Failure("a", "b")], seconds=6)
-    assert str(tally) == "4 done, 2 skipped, 1 failed, 1.50 s per image"
-    assert str(Tally(skipped=3)) == "0 done, 3 skipped, 0 failed"
+    assert str(tally) == (
+        "4 done, 2 skipped (exist already; --overwrite makes them anew), 1 failed, "
+        "1.50 s per image"
+    )
+    assert str(Tally(skipped=3)) == (
+        "0 done, 3 skipped (exist already; --overwrite makes them anew), 0 failed"
+    )
     assert str(Failure("a.png", "is\ndamaged")) == "a.png: is damaged"

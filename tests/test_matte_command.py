@@ -112,7 +112,10 @@ def test_folder_goes_on_and_overwrites(files, capsys):
     assert Path("out/b.png").read_bytes() == b"finished"
     StandIn.loads.clear()
     assert folder() == 0
-    assert capsys.readouterr().out == "out: 0 done, 3 skipped, 0 failed\n"
+    assert capsys.readouterr().out == (
+        "out: 0 done, 3 skipped (exist already; --overwrite makes them anew), "
+        "0 failed\n"
+    )
     assert StandIn.loads == []  # nothing to do: no slow start
     assert folder("--overwrite") == 0
     assert "3 done, 0 skipped" in capsys.readouterr().out
@@ -214,7 +217,7 @@ def test_masks_in_folders(files, capsys):
         (["-", "-", "-o", "a.png"], "photo and trimap are both -"),
         (["photo.tif", "trimap.png", "-o", "photo.tif"], "is an input"),
         (["photo.tif", "trimap.png", "-o", "w"], "is an input"),
-        (["photo.tif", "trimap.png", "-o", "shots"], "unknown format ''"),
+        (["photo.tif", "trimap.png", "-o", "shots"], "add a file name"),
         (["photo.tif", "trimap.png", "-o", "a.jpg"], "cannot hold 1 channels"),
         (["photo.tif", "trimap.png", "-o", "a.png", "--format", "tif"], "--format"),
         (["photo.tif", "trimap.png", "-o", "a.png", "--band", "x"], "band is 'x'"),
@@ -222,7 +225,8 @@ def test_masks_in_folders(files, capsys):
         (["none.png", "trimap.png", "-o", "a.png"], "none.png: cannot be read"),
         (["no/*.jpg", "--trimaps", "trimaps", "-o", "out"], "no/*.jpg: no such file"),
         (["shots", "--trimaps", "none", "-o", "out"], "none: no such folder"),
-        (["shots", "--trimaps", "trimaps", "-o", "photo.tif"], "is a file"),
+        (["shots", "--trimaps", "trimaps", "-o", "w"], "is a file"),
+        (["shots", "--trimaps", "trimaps", "-o", "x.png"], "is named like a picture"),
         (["shots", "--trimaps", "trimaps", "-o", "shots"], "a folder of inputs"),
         (["shots", "--trimaps", "trimaps", "-o", "photo.tif/out"], "Not a directory"),
         (["shots", "--trimaps", "trimaps", "-o", "-"], "- is for one photo"),

@@ -86,4 +86,4 @@ def test_allocator_is_told_what_to_keep(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Glibc())
     assert memory.tune_allocator() is True
     memory.release_freed()
-    assert calls == {-1: 2**31 - 1, -3: 8 * 2**20, "trim": 0}
+    assert calls == {-1: 2**31 - 1, -3: memory.KEPT_BLOCK_BYTES, "trim": 0}

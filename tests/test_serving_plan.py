@@ -101,8 +101,11 @@ def test_too_little_memory_is_refused(monkeypatch):
     message = str(caught.value)
     assert message.startswith("6000x4000 pixels need ")
     assert message.endswith(
-        " GB of memory, allowed are 1.0 GB; scale the image down, or allow more"
+        "allowed are 1.0 GB; this network takes 0.9 GB for any image: allow more, or "
+        "scale the image down"
     )
+    with pytest.raises(InputError, match="0.9 GB for any image: allow more$"):
+        choose(4000, 6000, GB // 2)
     free_bytes(monkeypatch, 2 * GB)
     with pytest.raises(InputError, match="free are 2.0 GB; .* close other programs"):
         choose(10_000, 10_000)

@@ -56,7 +56,8 @@ class Tally:
         """One line: counts, and the time a finished photo took on average."""
         pace = f", {self.seconds / self.done:.2f} s per image" if self.done else ""
         failed = len(self.failures)
-        return f"{self.done} done, {self.skipped} skipped, {failed} failed{pace}"
+        there = " (exist already; --overwrite makes them anew)" * bool(self.skipped)
+        return f"{self.done} done, {self.skipped} skipped{there}, {failed} failed{pace}"
 
     @contextlib.contextmanager
     def attempt(self, job: Job) -> Iterator[None]:

@@ -76,7 +76,8 @@ def add(commands) -> None:
     add(
         *("-o", "--output"),
         required=True,
-        help="file to write: .png, .tif or .exr, or - for standard output; with "
+        help="file to write: .png, .tif or .exr, with --background also .jpg, or - for "
+        "standard output; with "
         "--trimaps: a folder, created if need be",
     )
     add(
@@ -205,16 +206,22 @@ def _check_one(options: argparse.Namespace, output: MatteOutput) -> None:
         sources = [*options.inputs, options.background or STREAM, options.weights]
         files = (Path(source) for source in sources if source != STREAM)
         keep_inputs(Path(options.output), *files)
+    if options.output != STREAM and Path(options.output).is_dir():
+        raise InputError(f"{options.output}: is a folder; add a file name")
     output.check_target(options.output)
 
 
 def _matte_many(options: argparse.Namespace, output: MatteOutput) -> int:
     from tmfnet_jax.batch import run_jobs, say
-    from tmfnet_jax.jobs import find_jobs
+    from tmfnet_jax.jobs import IMAGE_SUFFIXES, find_jobs
 
     if STREAM in (*options.inputs, options.output):
         raise InputError("- is for one photo; with --trimaps name files and folders")
     folder = Path(options.output)
+    if folder.suffix.lower() in IMAGE_SUFFIXES:
+        raise InputError(
+            f"{folder}: is named like a picture; with --trimaps -o names a folder"
+        )
     jobs, tally = find_jobs(
         options.inputs,
         trimaps=options.trimaps,

@@ -87,11 +87,15 @@ def make_plan(
     options = list(plans(config, height, width, weight_bytes=weight_bytes, batch=batch))
     least, limit = options[-1], max_memory or free
     if least.bytes > limit:
+        advice = "allow more" if max_memory else "close other programs"
+        smallest = plans(config, 1, 1, weight_bytes=weight_bytes)
+        floor = min(plan.bytes for plan in smallest)
+        if limit > floor:
+            advice += ", or scale the image down"
         raise InputError(
             f"{width}x{height} pixels need {least.bytes / GIGABYTE:.1f} GB of memory, "
             f"{'allowed' if max_memory else 'free'} are {limit / GIGABYTE:.1f} GB; "
-            "scale the image down"
-            + (", or allow more" if max_memory else ", or close other programs")
+            f"this network takes {floor / GIGABYTE:.1f} GB for any image: {advice}"
         )
     # Where the deep maps alone exceed the default, thin strips would save little.
     default = max(DEFAULT_BYTES, DEFAULT_SLACK * least.bytes)
