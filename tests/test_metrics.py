@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from pathlib import Path
@@ -11,9 +12,13 @@ import numpy as np
 import pytest
 
 from tmfnet_jax import metrics
+from tmfnet_jax.batch_metrics import batch_sad_mse
 from tmfnet_jax.errors import InputError
 
-GOLDENS = np.load(Path(__file__).parent / "testdata" / "metrics.npz")
+TESTDATA = Path(__file__).parent / "testdata"
+GOLDENS = np.load(TESTDATA / "metrics.npz")
+# Written by experiments/benchmark_metrics.py from an implementation in GNU Octave.
+OCTAVE = np.load(TESTDATA / "metrics_matlab.npz")
 FUNCTIONS = (
     metrics.sad,
     metrics.mse,
@@ -46,6 +51,61 @@ def test_golden_values(name):
     np.testing.assert_allclose(
         as_list(result), GOLDENS[f"{name}_values"], rtol=1e-5, atol=1e-7
     )
+
+
+def octave_case(name: str) -> list[np.ndarray]:
+    source = OCTAVE if f"{name}_pred" in OCTAVE else GOLDENS
+    return [source[f"{name}_{part}"] for part in ("pred", "alpha", "trimap")]
+
+
+@pytest.mark.parametrize("name", OCTAVE["names"])
+def test_matlab_variant_agrees_with_octave(name):
+    result = metrics.evaluate_alpha(*octave_case(name), variant="matlab")
+    expected = OCTAVE["values"][OCTAVE["names"].tolist().index(name)]
+    # Octave computes Conn in single precision.
+    np.testing.assert_allclose(as_list(result), expected, rtol=1e-7, atol=1e-12)
+
+
+def test_variants_differ_where_they_should():
+    ties, mismatch = octave_case("ties"), octave_case("known_mismatch")
+    for case, names in ((ties, {"conn"}), (mismatch, {"sad", "mse"})):
+        one, other = (
+            dataclasses.asdict(metrics.evaluate_alpha(*case, variant=variant))
+            for variant in metrics.VARIANTS
+        )
+        assert {k for k in one if one[k] != pytest.approx(other[k])} == names
+
+
+def test_unknown_variant_is_refused():
+    with pytest.raises(InputError, match="variant is 'gca'; expected one of python"):
+        metrics.evaluate_alpha(*octave_case("perfect"), variant="gca")
+
+
+def test_nothing_unknown_is_defined():
+    prediction, alpha, _ = octave_case("smooth_small")
+    trimap = np.where(alpha > 127, np.uint8(255), np.uint8(0))
+    result = metrics.evaluate_alpha(prediction, alpha, trimap, variant="matlab")
+    assert as_list(result) == [0, 0, 0, 0]
+    python = metrics.evaluate_alpha(prediction, alpha, trimap)
+    assert python.sad > 0
+    assert [python.mse, python.grad, python.conn] == [0, 0, 0]
+
+
+def test_batch_agrees_with_single_images():
+    rng = np.random.default_rng(3)
+    shape = (3, 20, 24, 1)
+    prediction = rng.uniform(-0.3, 1.3, shape).astype(np.float32)
+    alpha = rng.integers(0, 256, shape, np.uint8)
+    trimap = rng.choice(np.array([0, 128, 255], np.uint8), shape)
+    trimap[2] = 255
+    sad, mse = batch_sad_mse(prediction, alpha, trimap)
+    for i in range(3):
+        eight_bit = metrics.to_8bit(prediction[i, ..., 0])
+        known = trimap[i, ..., 0] != 128
+        eight_bit[known] = trimap[i, ..., 0][known]
+        images = eight_bit, alpha[i, ..., 0], trimap[i, ..., 0]
+        assert float(sad[i]) == pytest.approx(metrics.sad(*images), rel=1e-5)
+        assert float(mse[i]) == pytest.approx(metrics.mse(*images), rel=1e-5)
 
 
 def test_real_photo():

@@ -84,6 +84,7 @@ def measure(case: Case) -> Measurement:
     import numpy as np
 
     from tmfnet_jax.counting import convolution_macs
+    from tmfnet_jax.environment import device_name
     from tmfnet_jax.inference import Matting, use_compile_cache
     from tmfnet_jax.model import STRIDE
     from tmfnet_jax.serving.memory import peak_rss_bytes, tune_allocator
@@ -107,7 +108,7 @@ def measure(case: Case) -> Measurement:
     operations = 2 * convolution_macs(matting.config, *sides)
     return Measurement(
         size=f"{case.width}x{case.height}",
-        device=_device_name(device),
+        device=device_name(),
         seconds=seconds,
         first_seconds=times[0],
         peak_rss_mb=peak / MEGABYTE,
@@ -147,13 +148,3 @@ def _matrix_rate(dtype: str) -> float:
         product(x, x).block_until_ready()
         times.append(time.perf_counter() - start)
     return 2 * PEAK_SIDE**3 / min(times[1:])
-
-
-def _device_name(device) -> str:
-    import os
-
-    if device.platform != "cpu":
-        return device.device_kind
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count()
-    return f"cpu, {cores} cores"

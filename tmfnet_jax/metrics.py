@@ -1,15 +1,30 @@
 """SAD, MSE, Grad and Conn, the four matting metrics, in NumPy and OpenCV.
 
 The definitions are those of Rhemann et al., "A Perceptually Motivated Online
-Benchmark for Image Matting" (CVPR 2009), in the 8-bit Python form behind the
-published TMFNet numbers. Each argument is a uint8 [H, W] array: `prediction` and
-`alpha` in 0..255, `trimap` with the values 0, 128 and 255 only. The protocol
-expects the prediction to be 0 and 255 where the trimap knows the answer.
+Benchmark for Image Matting" (CVPR 2009). Each argument is a uint8 [H, W] array:
+`prediction` and `alpha` in 0..255, `trimap` with the values 0, 128 and 255 only.
+The protocol expects the prediction to be 0 and 255 where the trimap knows.
+
+Two variants are in use, and a number without its variant says little:
+
+- "python", behind the published TMFNet numbers: SAD and MSE sum over all pixels
+  (MSE divides by the unknown ones), so they differ from the other where the true
+  alpha disagrees with the trimap. Of equally large components Conn takes the
+  first in reading order, row by row.
+- "matlab", the evaluation scripts of Xu et al., "Deep Image Matting" (CVPR 2017):
+  SAD and MSE over the unknown region only; Conn takes the first of equals column
+  by column.
+
+Grad is the same in both: each image is stretched by its own extremes. A trimap
+without unknown pixels gives 0 for MSE, Grad and Conn, also where the scripts
+would divide by zero; a threshold that no pixel reaches leaves the source empty,
+where the scripts stop with an error.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -20,6 +35,9 @@ from tmfnet_jax.trimap import (
     TRIMAP_FOREGROUND,
     TRIMAP_UNKNOWN,
 )
+
+Variant = Literal["python", "matlab"]
+VARIANTS: tuple[Variant, ...] = ("python", "matlab")
 
 _SIGMA = 1.4  # of the Gaussian derivative in Grad, in pixels
 _RADIUS = 4  # where that Gaussian falls to 1% of full scale, rounded up
@@ -70,7 +88,11 @@ def to_8bit(alpha: np.ndarray) -> np.ndarray:
 
 
 def evaluate_alpha(
-    prediction: np.ndarray, alpha: np.ndarray, trimap: np.ndarray
+    prediction: np.ndarray,
+    alpha: np.ndarray,
+    trimap: np.ndarray,
+    *,
+    variant: Variant = "python",
 ) -> Metrics:
     """Compute all four metrics of one image.
 
@@ -78,40 +100,55 @@ def evaluate_alpha(
       prediction: [H, W] uint8, the estimated alpha.
       alpha: [H, W] uint8, the true alpha.
       trimap: [H, W] uint8 with the values 0, 128 and 255.
+      variant: "python" or "matlab".
     Returns:
       The `Metrics`.
     Raises:
-      InputError: if shapes, dtypes or trimap values are not as above.
+      InputError: if shapes, dtypes, trimap values or the variant are not as above.
     """
+    images = (prediction, alpha, trimap)
     return Metrics(
-        sad=sad(prediction, alpha, trimap),
-        mse=mse(prediction, alpha, trimap),
-        grad=gradient_error(prediction, alpha, trimap),
-        conn=connectivity_error(prediction, alpha, trimap),
+        sad=sad(*images, variant=variant),
+        mse=mse(*images, variant=variant),
+        grad=gradient_error(*images),
+        conn=connectivity_error(*images, variant=variant),
     )
 
 
-def sad(prediction: np.ndarray, alpha: np.ndarray, trimap: np.ndarray) -> float:
-    """Sum of |prediction - alpha| in [0, 1] over all pixels / 1000.
+def sad(
+    prediction: np.ndarray,
+    alpha: np.ndarray,
+    trimap: np.ndarray,
+    *,
+    variant: Variant = "python",
+) -> float:
+    """Sum of |prediction - alpha| in [0, 1] / 1000.
 
-    Known pixels count too: they add to the sum where the true alpha disagrees
-    with the trimap. Arguments and errors as in `evaluate_alpha`.
+    Over all pixels, known ones too where the true alpha disagrees with the trimap;
+    in the "matlab" variant over the unknown region. Arguments and errors as in
+    `evaluate_alpha`.
     """
-    _check(prediction, alpha, trimap)
-    return float(np.abs(_difference(prediction, alpha)).sum() / 1000)
+    difference = _difference(prediction, alpha, trimap, variant)
+    return float(np.abs(difference).sum() / 1000)
 
 
-def mse(prediction: np.ndarray, alpha: np.ndarray, trimap: np.ndarray) -> float:
-    """Sum of (prediction - alpha)^2 over all pixels / number of unknown pixels.
+def mse(
+    prediction: np.ndarray,
+    alpha: np.ndarray,
+    trimap: np.ndarray,
+    *,
+    variant: Variant = "python",
+) -> float:
+    """Sum of (prediction - alpha)^2 over the pixels of `sad` / unknown pixels.
 
-    The sum includes known pixels as in `sad`; the result is 0 where the trimap
-    has no unknown pixel. Arguments and errors as in `evaluate_alpha`.
+    0 where the trimap has no unknown pixel. Arguments and errors as in
+    `evaluate_alpha`.
     """
-    _check(prediction, alpha, trimap)
+    difference = _difference(prediction, alpha, trimap, variant)
     unknown_pixels = np.count_nonzero(trimap == TRIMAP_UNKNOWN)
     if unknown_pixels == 0:
         return 0.0
-    return float(np.square(_difference(prediction, alpha)).sum() / unknown_pixels)
+    return float(np.square(difference).sum() / unknown_pixels)
 
 
 def gradient_error(
@@ -129,19 +166,25 @@ def gradient_error(
 
 
 def connectivity_error(
-    prediction: np.ndarray, alpha: np.ndarray, trimap: np.ndarray
+    prediction: np.ndarray,
+    alpha: np.ndarray,
+    trimap: np.ndarray,
+    *,
+    variant: Variant = "python",
 ) -> float:
     """Sum of differences in connectedness, unknown pixels only / 1000.
 
     A pixel's connectedness is phi = 1 - d if d >= 0.15 else 1, where d is how far
     its value lies above the last threshold at which it is joined to the source
     region: the largest 4-connected component in which both images reach the
-    threshold, the first in reading order of equals. Arguments and errors as in
-    `evaluate_alpha`.
+    threshold; of equals the first row by row, in the "matlab" variant column by
+    column. Arguments and errors as in `evaluate_alpha`.
     """
     _check(prediction, alpha, trimap)
+    _check_variant(variant)
     unknown = trimap == TRIMAP_UNKNOWN
-    level = _joined_level(np.minimum(prediction, alpha))[unknown]
+    lower = np.minimum(prediction, alpha)
+    level = _joined_level(lower, by_column=variant == "matlab")[unknown]
 
     def connectedness(values: np.ndarray) -> np.ndarray:
         gap = values / 255 - level / _CONNECTIVITY_STEPS
@@ -151,7 +194,7 @@ def connectivity_error(
     return float(np.abs(difference).sum() / 1000)
 
 
-def _joined_level(lower: np.ndarray) -> np.ndarray:
+def _joined_level(lower: np.ndarray, *, by_column: bool) -> np.ndarray:
     """Return the last step in 0..10 before each pixel first leaves the source.
 
     `lower` is the smaller of both images, so `lower >= t` says that both reach t.
@@ -161,21 +204,32 @@ def _joined_level(lower: np.ndarray) -> np.ndarray:
     for step in range(1, _CONNECTIVITY_STEPS + 1):
         # value / 255 >= step / 10 in whole numbers, so no rounding can decide it.
         threshold = -(-255 * step // _CONNECTIVITY_STEPS)
-        left = joined & ~_largest_component(lower >= threshold)
+        left = joined & ~_largest_component(lower >= threshold, by_column)
         level[left] = step - 1
         joined &= ~left
     return level
 
 
-def _largest_component(mask: np.ndarray) -> np.ndarray:
-    """Return the largest 4-connected component of a bool [H, W] mask as such."""
+def _largest_component(mask: np.ndarray, by_column: bool) -> np.ndarray:
+    """Return the largest 4-connected component of a bool [H, W] mask as such.
+
+    Of equals the one that has the first pixel in reading order or, `by_column`,
+    down the first column, down the second, and so on.
+    """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         mask.view(np.uint8), connectivity=4
     )
     if count == 1:  # label 0 is everything outside the mask
         return mask
+    areas = stats[1:, cv2.CC_STAT_AREA]
     # Labels follow reading order and argmax takes the first of equal areas.
-    return labels == 1 + np.argmax(stats[1:, cv2.CC_STAT_AREA])
+    chosen = 1 + int(np.argmax(areas))
+    tied = areas == areas.max()
+    if by_column and np.count_nonzero(tied) > 1:
+        pixels = np.concatenate([[False], tied])[labels]
+        column, row = divmod(int(np.argmax(pixels.T)), len(labels))
+        chosen = labels[row, column]
+    return labels == chosen
 
 
 def _gradient_magnitude(values: np.ndarray) -> np.ndarray:
@@ -197,9 +251,21 @@ def _gradient_magnitude(values: np.ndarray) -> np.ndarray:
     return np.hypot(correlate(derivative, gaussian), correlate(gaussian, derivative))
 
 
-def _difference(prediction: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Return prediction - alpha with both in [0, 1]."""
-    return (prediction.astype(np.float64) - alpha) / 255
+def _difference(
+    prediction: np.ndarray, alpha: np.ndarray, trimap: np.ndarray, variant: Variant
+) -> np.ndarray:
+    """Return prediction - alpha, both in [0, 1], at the pixels the variant counts."""
+    _check(prediction, alpha, trimap)
+    _check_variant(variant)
+    counted = trimap == TRIMAP_UNKNOWN if variant == "matlab" else ...
+    return (prediction[counted].astype(np.float64) - alpha[counted]) / 255
+
+
+def _check_variant(variant: str) -> None:
+    if variant not in VARIANTS:
+        raise InputError(
+            f"metric variant is {variant!r}; expected one of {', '.join(VARIANTS)}"
+        )
 
 
 def _check(prediction: np.ndarray, alpha: np.ndarray, trimap: np.ndarray) -> None:
