@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml requirements.txt
 	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[train,compare,test]'
+	$(BIN)/python -m pip install --quiet -e '.[train,eval,compare,test]'
 	touch $(STAMP)
 
 clean:

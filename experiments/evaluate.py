@@ -1,109 +1,273 @@
-r"""Measure weights on a set of images: SAD, MSE, Grad and Conn per image.
+"""`tmfnet eval`: measure weights, or mattes made elsewhere, on an evaluation set.
 
-    python -m experiments.evaluate --weights=runs/lite --data=generated
-    python -m experiments.evaluate --weights=lite.safetensors --data=DIR \
-        --trimaps=trimap1
-
-DIR holds folders image, alpha and trimap (or the name given) with files of equal
-stems. Metrics follow the Python protocol of tmfnet_jax.metrics.
+tmfnet eval generated --weights runs/lite
+python -m experiments.evaluate generated --weights runs/lite  # the same
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Callable, Iterable
+import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from absl import flags
-from tqdm import tqdm
+from tmfnet_jax.commands.common import (
+    EXIT_BAD_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_SOME_FAILED,
+    add_command,
+    parse_memory,
+)
+from tmfnet_jax.errors import InputError
 
-from experiments import launch
-from input_pipeline.evaluation import Example, folder_set, generated_set
-from tmfnet_jax.augmented_inference import TTA_MODES
-from tmfnet_jax.files import atomic_write
-from tmfnet_jax.inference import Matting
-from tmfnet_jax.metrics import evaluate_alpha, to_8bit
-from tmfnet_jax.reporting import format_table
+if TYPE_CHECKING:
+    from input_pipeline.evaluation import EvaluationSet
+    from tmfnet_jax.evaluation import Evaluation, Matte
 
-PROTOCOL = "python"  # of the four the paper's code used; see tmfnet_jax.metrics
-METRICS = ("sad", "mse", "grad", "conn")
+LISTED = 30  # of more images only the worst are printed
+WORST = 10
+
+_DETAILS = """\
+Sets:
+  generated           procedural composites with exact alpha, always the same
+  triples DIR         DIR/image, DIR/trimap, DIR/alpha: files of equal names
+  alphamatting DIR    alphamatting.com's training images; --trimaps trimap1|trimap2
+  alphamatting-test DIR   its 8 test images, three trimaps: predictions only
+  composition-1k DIR  Adobe's test set, folder or zip; --backgrounds: PASCAL VOC
+  ciom DIR            the CIOM test set; --backgrounds: ADE20k
+
+Files are checked first: what is missing or surplus is listed before anything
+runs, with where the data comes from; --check stops there.
+
+With -o, images.csv gets a row per image as it is measured, and manifest.json all
+that the numbers depend on. Two identical runs give identical files. Run again, the
+command goes on where it ended. `tmfnet compare` compares two such folders.
+
+SAD, Grad and Conn are divided by 1000, MSE is multiplied by 1000. --variant python
+is the protocol of the paper's code, matlab that of the original scripts.
+
+examples:
+  tmfnet eval generated --weights W
+  tmfnet eval alphamatting DIR --weights W -o runs/eval --tta 8
+  tmfnet eval composition-1k Adobe.zip --backgrounds VOCdevkit --check
+  tmfnet eval alphamatting DIR --predictions mattes/ -o runs/theirs"""
 
 
-def measure(
-    matte: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    examples: Iterable[Example],
-    *,
-    total: int | None = None,
-) -> list[dict[str, str | float]]:
-    """Run a method over examples.
+def add(commands) -> None:
+    """Declare the command."""
+    parser = add_command(
+        commands, "eval", _eval, "measure mattes on an evaluation set", _DETAILS
+    )
+    add = parser.add_argument
+    add("set", metavar="SET", help="a set listed below")
+    add("folder", nargs="?", type=Path, metavar="DIR", help="where its files are")
+    method = parser.add_mutually_exclusive_group()
+    method.add_argument(
+        "--weights", type=Path, help="safetensors file, or a training run's workdir"
+    )
+    method.add_argument(
+        "--predictions",
+        type=Path,
+        metavar="DIR",
+        help="measure the mattes of this folder, DIR/NAME.png for image NAME",
+    )
+    add("-o", "--output", type=Path, metavar="OUT", help="folder for the results")
+    add(
+        "--save-alphas",
+        action="store_true",
+        help="also write the mattes, as OUT/predictions/NAME.png; sets without a "
+        "public alpha always do",
+    )
+    add(
+        "--variant",
+        choices=("python", "matlab"),
+        default="python",
+        help="of the metrics; default: python, the paper's",
+    )
+    add("--check", action="store_true", help="only check and list the files")
 
-    Args:
-      matte: maps image and trimap to float alpha in [0, 1].
-      examples: what to run it on.
-      total: their number, for the progress bar.
-    Returns:
-      A record per image: name, sad, mse (x 1000), grad, conn.
-    """
-    records = []
-    for example in tqdm(examples, total=total, unit="image"):
-        predicted = to_8bit(matte(example.image, example.trimap))
-        values = dataclasses.asdict(
-            evaluate_alpha(predicted, example.alpha, example.trimap)
+    add = parser.add_argument_group("data").add_argument
+    add("--trimaps", metavar="NAME", help="which trimaps, where there are several")
+    add("--backgrounds", type=Path, metavar="DIR", help="photos to compose over")
+    add("--count", type=int, default=20, help="of generated images; default: 20")
+
+    add = parser.add_argument_group("inference").add_argument
+    add(
+        "--tta",
+        choices=("none", "8", "10"),
+        default="none",
+        help="test-time augmentation; default: none",
+    )
+    add(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="type of the computation; default: float32",
+    )
+    add("--max-memory", metavar="SIZE", help="for the network, like 2GB")
+
+
+def _eval(options: argparse.Namespace) -> int:
+    from input_pipeline.evaluation_sets import open_set
+
+    if options.max_memory is not None:
+        options.max_memory = parse_memory(options.max_memory)
+    examples = open_set(
+        options.set,
+        options.folder,
+        trimaps=options.trimaps,
+        backgrounds=options.backgrounds,
+        count=options.count,
+    )
+    inventory = examples.inventory
+    if options.check:
+        print(inventory.report())
+        return 0 if inventory.complete else EXIT_BAD_INPUT
+    if inventory.missing or inventory.surplus or inventory.notes:
+        print(inventory.report(), file=sys.stderr)
+    if not inventory.complete:
+        raise InputError(
+            f"{options.folder}: {len(inventory.missing)} files are missing, see above; "
+            "nothing was measured"
         )
-        values["mse"] *= 1000
-        records.append({"name": example.name, **values})
-    return records
+    _check_options(options, examples)
+    matte, method = _predictions(options, examples) or _network(options)
 
+    from tmfnet_jax.evaluation import evaluate
 
-def mean(records: list[dict[str, str | float]]) -> dict[str, float]:
-    """Average each metric over the images."""
-    return {k: float(np.mean([record[k] for record in records])) for k in METRICS}
-
-
-def _main() -> None:
-    options = flags.FLAGS
-    generated = options.data == "generated"
-    if generated:
-        examples = generated_set(options.count)
-    else:
-        examples = folder_set(Path(options.data), trimaps=options.trimaps)
-    matting = Matting.load(options.weights)
-    records = measure(
-        lambda image, trimap: matting.alpha(image, trimap, tta=options.tta),
+    result = evaluate(
         examples,
-        total=options.count if generated else None,
+        matte,
+        method=method,
+        folder=options.output,
+        variant=options.variant,
+        save_predictions=options.save_alphas or not examples.has_alpha,
     )
-    averages: dict[str, str | float] = {"name": "mean", **mean(records)}
-    rows = [
-        (record["name"], *(f"{record[k]:.3f}" for k in METRICS))
-        for record in (*records, averages)
-    ]
-    print(
-        format_table(("image", "SAD/1000", "MSE x1000", "Grad/1000", "Conn/1000"), rows)
+    return _report(options, examples, result)
+
+
+def _check_options(options: argparse.Namespace, examples: EvaluationSet) -> None:
+    if options.weights is None and options.predictions is None:
+        raise InputError("nothing to measure; give --weights or --predictions")
+    if options.output is None:
+        if options.save_alphas:
+            raise InputError("--save-alphas needs a folder; give one with -o")
+        if not examples.has_alpha:
+            raise InputError(
+                f"{examples.name} has no public alpha: its result are the mattes; give "
+                "a folder for them with -o"
+            )
+
+
+def _network(options: argparse.Namespace) -> tuple[Matte, dict[str, Any]]:
+    import dataclasses
+
+    from tmfnet_jax.inference import Matting, padding_multiple, use_compile_cache
+    from tmfnet_jax.serving.memory import tune_allocator
+    from tmfnet_jax.weights import fingerprint
+
+    use_compile_cache()
+    tune_allocator()
+    config, digest = fingerprint(options.weights)
+    matting = Matting.load(
+        options.weights, max_memory=options.max_memory, dtype=options.dtype
     )
-    if options.output:
-        report = {
-            "weights": options.weights,
-            "data": options.data,
-            "trimaps": None if generated else options.trimaps,
-            "tta": options.tta,
-            "protocol": PROTOCOL,
-            "images": records,
-            "mean": mean(records),
-        }
-        with atomic_write(options.output) as file:
-            file.write(json.dumps(report, indent=2).encode())
-        print(f"{options.output}: report of {len(records)} images")
+
+    def matte(example, progress):
+        return matting.alpha(
+            example.image, example.trimap, tta=options.tta, progress=progress
+        )
+
+    network = dataclasses.asdict(dataclasses.replace(config, dtype="float32"))
+    inference = {
+        "tta": options.tta,
+        "dtype": options.dtype,
+        "padding": "edge replication at the bottom and right to multiples of "
+        f"{padding_multiple(options.tta)}",
+        "max_memory": options.max_memory,
+    }
+    return matte, {
+        "network": {"weights_sha256": digest, "config": network},
+        "inference": inference,
+    }
+
+
+def _predictions(
+    options: argparse.Namespace, examples: EvaluationSet
+) -> tuple[Matte, dict[str, Any]] | None:
+    """Take mattes from files; None if they are not asked for."""
+    if options.predictions is None:
+        return None
+    from tmfnet_jax.images import read_alpha
+
+    files = _matte_files(options.predictions, examples.names)
+
+    def matte(example, progress):
+        del progress
+        return read_alpha(files[example.name])
+
+    return matte, {"network": None, "inference": "mattes read from files"}
+
+
+def _matte_files(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    from tmfnet_jax.jobs import IMAGE_SUFFIXES
+
+    files: dict[str, Path] = {}
+    missing = []
+    for name in names:
+        found = [
+            path
+            for suffix in IMAGE_SUFFIXES
+            if (path := folder / f"{name}{suffix}").is_file()
+        ]
+        if len(found) > 1:
+            raise InputError(f"{found[0]} and {found[1]}: keep one of them")
+        if found:
+            files[name] = found[0]
+        else:
+            missing.append(name)
+    if missing:
+        raise InputError(
+            f"{folder}: lacks {len(missing)} of {len(names)} mattes: "
+            f"{', '.join(missing[:WORST])}{', ...' * (len(missing) > WORST)}; expected "
+            "a picture of each image's name"
+        )
+    return files
+
+
+def _report(
+    options: argparse.Namespace, examples: EvaluationSet, result: Evaluation
+) -> int:
+    from tmfnet_jax.batch import say
+    from tmfnet_jax.evaluation_records import HEADINGS, METRICS, mean
+    from tmfnet_jax.reporting import format_table
+
+    records, tally = result.records, result.tally
+    if records and examples.has_alpha:
+        shown = records
+        if len(records) > LISTED:
+            shown = sorted(records, key=lambda record: record.sad)[-WORST:]
+            print(f"the {WORST} of {len(records)} images with the largest SAD:")
+        averages = mean(records)
+        rows = [(r.name, *(f"{v:.3f}" for v in r.metrics().values())) for r in shown]
+        rows.append(("mean", *(f"{averages[metric]:.3f}" for metric in METRICS)))
+        print(format_table((f"image ({options.variant})", *HEADINGS), rows))
+    for failure in tally.failures:
+        say(f"tmfnet: failed: {failure}")
+    left = len(examples.names) - len(records)
+    if left:
+        say(f"tmfnet: {left} of {len(examples.names)} images were not measured")
+    if options.output is not None:
+        what = "complete" if not left else "incomplete; the same command goes on"
+        print(f"{options.output}: {len(records)} images, {what}")
+    if tally.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_SOME_FAILED if left else 0
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("weights", None, "Safetensors file or workdir of a training.")
-    flags.DEFINE_string("data", "generated", "'generated', or a folder of triples.")
-    flags.DEFINE_string("trimaps", "trimap", "Name of the folder of trimaps in it.")
-    flags.DEFINE_integer("count", 20, "Images of the generated set.", lower_bound=1)
-    flags.DEFINE_enum("tta", "none", TTA_MODES, "Test-time augmentation.")
-    flags.DEFINE_string("output", None, "JSON report to write.")
-    flags.mark_flag_as_required("weights")
-    launch.run(_main)
+    from experiments import evaluate
+    from tmfnet_jax import cli
+
+    cli.run(["eval", *sys.argv[1:]], commands=[evaluate])

@@ -1,94 +1,224 @@
-"""Evaluation sets and the measuring script."""
+"""Evaluations: what is written, resumed, refused; identical runs are identical."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import subprocess
-import sys
-from pathlib import Path
+import types
 
 import numpy as np
 import pytest
 
-from experiments.evaluate import mean, measure
-from input_pipeline.evaluation import folder_set, generated_set
+from input_pipeline.evaluation import Example
+from tmfnet_jax import evaluation
 from tmfnet_jax.errors import InputError
-from tmfnet_jax.images import write_image
-from tmfnet_jax.model import TMFNetConfig
-from tmfnet_jax.parameters import initial_network, named_arrays
-from tmfnet_jax.weights import write_weights
+from tmfnet_jax.evaluation import evaluate, measure
+from tmfnet_jax.evaluation_records import METRICS, mean, read_manifest, read_records
+from tmfnet_jax.images import read_mask
+from tmfnet_jax.metrics import evaluate_alpha
+from tmfnet_jax.record_file import RecordFile
 
-ROOT = Path(__file__).parents[1]
+METHOD = {"network": {"weights_sha256": "00"}, "inference": {"tta": "none"}}
 
 
-@pytest.fixture(scope="module")
-def examples():
-    return list(generated_set(2))
+def example(name: str, *, has_alpha: bool = True) -> Example:
+    rng = np.random.default_rng(len(name) + ord(name[-1]))
+    alpha = rng.integers(0, 256, (20, 24), np.uint8)
+    trimap = np.full((20, 24), 128, np.uint8)
+    alpha[:4] = trimap[:4] = 0
+    alpha[16:] = trimap[16:] = 255
+    image = rng.integers(0, 256, (20, 24, 3), np.uint8)
+    return Example(name, image, trimap, alpha if has_alpha else None)
+
+
+def example_set(*names: str, **settings) -> types.SimpleNamespace:
+    return types.SimpleNamespace(
+        name="stub", settings={"kind": "x"} | settings, names=names, load=example
+    )
+
+
+def half(example, progress) -> np.ndarray:
+    progress(1, 1)
+    return np.full(example.trimap.shape, 0.5, np.float32)
 
 
 @pytest.fixture
-def folder(tmp_path, examples):
-    for name in ("image", "trimap", "alpha"):
-        (tmp_path / name).mkdir()
-        for example in examples:
-            write_image(tmp_path / name / f"{example.name}.png", getattr(example, name))
-    return tmp_path
+def examples():
+    return example_set("a", "b", "c")
 
 
-def test_generated_set_is_fixed_and_complete(examples):
-    again = next(generated_set(1))
-    np.testing.assert_array_equal(again.image, examples[0].image)
-    for example in examples:
-        assert set(np.unique(example.trimap)) == {0, 128, 255}
-        assert example.image.shape == (*example.alpha.shape, 3)
-        known = example.trimap != 128
-        np.testing.assert_array_equal(example.alpha[known], example.trimap[known])
+def contents(folder) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
 
 
-def test_folder_gives_back_what_was_written(folder, examples):
-    for read, written in zip(folder_set(folder), examples, strict=True):
-        assert read.name == written.name
-        for field in ("image", "trimap", "alpha"):
-            np.testing.assert_array_equal(getattr(read, field), getattr(written, field))
+def test_a_run_is_written_and_repeats_itself(examples, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "new" / "other"
+    result = evaluate(examples, half, method=METHOD, folder=one)
+    assert read_records(one / "images.csv") == result.records
+    first = example("a")
+    prediction = np.where(first.trimap == 128, np.uint8(128), first.trimap)
+    expected = dataclasses.asdict(evaluate_alpha(prediction, first.alpha, first.trimap))
+    expected["mse"] *= 1000
+    assert result.records[0].metrics() == expected
+    manifest = read_manifest(one / "manifest.json")
+    assert manifest["complete"] and manifest["images"] == manifest["measured"] == 3
+    assert manifest["mean"] == mean(result.records)
+    assert manifest["metrics"]["variant"] == "python"
+    assert manifest["network"] == METHOD["network"]
+    assert manifest["data"]["settings"] == {"kind": "x"}
+    assert {"jax", "numpy", "python", "commit"} <= set(manifest["versions"])
+    evaluate(examples, half, method=METHOD, folder=other)
+    assert contents(one) == contents(other)
 
 
-def test_missing_files_are_named_before_anything_runs(folder):
-    for path in (folder / "alpha").iterdir():
-        path.unlink()
-    with pytest.raises(InputError, match="alpha/generated-000, alpha/generated-001"):
-        folder_set(folder)
-    with pytest.raises(InputError, match="trimap9: no such folder"):
-        folder_set(folder, trimaps="trimap9")
-
-
-def test_sizes_must_agree(folder):
-    write_image(folder / "alpha" / "generated-000.png", np.zeros((9, 9), np.uint8))
-    with pytest.raises(InputError, match="generated-000: .* differ in size: 9x9"):
-        list(folder_set(folder))
-
-
-def test_the_truth_measures_zero_and_its_opposite_does_not(examples):
-    truths = {e.image.tobytes(): e.alpha / 255 for e in examples}
-    perfect = measure(lambda image, trimap: truths[image.tobytes()], examples)
-    assert mean(perfect) == {"sad": 0, "mse": 0, "grad": 0, "conn": 0}
-    blank = mean(measure(lambda image, trimap: trimap / 255, examples))
-    assert all(value > 0 for value in blank.values())
-
-
-def test_script_writes_a_report(folder, tmp_path):
-    config = TMFNetConfig(width=0.05)
-    weights = tmp_path / "w.safetensors"
-    write_weights(weights, config, named_arrays(initial_network(config, seed=0)))
-    command = [sys.executable, "-m", "experiments.evaluate", f"--weights={weights}"]
-    command += [f"--data={folder}", f"--output={tmp_path / 'report.json'}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert [r["name"] for r in report["images"]] == ["generated-000", "generated-001"]
-    assert report["mean"] == mean(report["images"])
-    assert report["protocol"] == "python"
-    broken = subprocess.run(
-        [*command[:3], "--weights=none"], cwd=ROOT, capture_output=True, text=True
+def test_other_pixels_and_mattes_show_in_the_manifest(examples, tmp_path):
+    evaluate(examples, half, folder=tmp_path / "a")
+    changed = example_set("a", "b", "c")
+    changed.load = lambda name: dataclasses.replace(
+        example(name), image=np.zeros((20, 24, 3), np.uint8)
     )
-    assert broken.returncode == 2
-    assert broken.stderr == "error: none: no such weights file\n"
+    evaluate(changed, half, folder=tmp_path / "b")
+    a, b = (read_manifest(tmp_path / n / "manifest.json") for n in "ab")
+    assert a["data"]["sha256"] != b["data"]["sha256"]
+    assert a["predictions"] == b["predictions"]
+    rows = [read_records(tmp_path / n / "images.csv") for n in "ab"]
+    assert all(
+        x.data_sha256 != y.data_sha256 and x.sad == y.sad
+        for x, y in zip(*rows, strict=True)
+    )
+
+
+def test_the_variant_is_in_every_row(examples, tmp_path):
+    evaluate(examples, half, folder=tmp_path / "m", variant="matlab")
+    rows = read_records(tmp_path / "m" / "images.csv")
+    assert {row.variant for row in rows} == {"matlab"}
+    manifest = read_manifest(tmp_path / "m" / "manifest.json")
+    assert manifest["metrics"]["variant"] == "matlab"
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(examples, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    evaluate(examples, half, folder=whole)
+    evaluate(examples, half, folder=killed)
+    rows = (killed / "images.csv").read_bytes()
+    cut = rows.index(b"\nb,") + 30  # in the middle of the second row
+    (killed / "images.csv").write_bytes(rows[:cut])
+    seen = []
+
+    def spy(example, progress):
+        seen.append(example.name)
+        return half(example, progress)
+
+    evaluate(examples, spy, folder=killed)
+    assert seen == ["b", "c"]
+    assert contents(killed) == contents(whole)
+    evaluate(examples, spy, folder=killed)
+    assert seen == ["b", "c"]
+
+
+def test_bad_examples_do_not_stop_the_others(examples, tmp_path):
+    def matte(example, progress):
+        if example.name == "a":
+            return np.zeros((3, 4), np.float32)
+        if example.name == "b":
+            return np.full(example.trimap.shape, np.nan, np.float32)
+        return half(example, progress)
+
+    result = evaluate(examples, matte, folder=tmp_path / "run")
+    first, second = map(str, result.tally.failures)
+    assert first.startswith("a: prediction is 4x3 and the image 24x20 pixels")
+    assert "b: alpha holds NaN" in second
+    manifest = read_manifest(tmp_path / "run" / "manifest.json")
+    assert not manifest["complete"]
+    assert manifest["mean"] is None and manifest["measured"] == 1
+    result = evaluate(examples, half, folder=tmp_path / "run")
+    assert len(result.records) == 3 and not result.tally.failures
+
+
+def test_integer_predictions_are_refused():
+    with pytest.raises(InputError, match="dtype uint8, expected a float"):
+        measure(example("a"), np.zeros((20, 24), np.uint8))
+
+
+def test_another_evaluation_or_a_used_folder_is_refused(examples, tmp_path):
+    evaluate(examples, half, method=METHOD, folder=tmp_path / "run")
+    before = contents(tmp_path / "run")
+    other = example_set("a", "b", "c", kind="y")
+    with pytest.raises(InputError, match="data.settings.kind is x there and y here"):
+        evaluate(other, half, method=METHOD, folder=tmp_path / "run")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+    with pytest.raises(InputError, match="not empty and holds no evaluation"):
+        evaluate(examples, half, folder=tmp_path / "mine")
+    with pytest.raises(InputError, match="Not a directory"):
+        evaluate(examples, half, folder=tmp_path / "mine" / "thesis.txt" / "x")
+    assert contents(tmp_path / "run") == before
+
+
+def test_names_that_lead_elsewhere_are_refused(tmp_path):
+    for name in ("../a", "/a", "a\nb"):
+        with pytest.raises(InputError, match="cannot name"):
+            evaluate(example_set(name), half, folder=tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_stops_the_run_and_keeps_its_rows(examples, tmp_path, monkeypatch):
+    append = RecordFile.append
+    calls = []
+
+    def full(self, record):
+        calls.append(record.name)
+        if record.name == "b":
+            raise OSError(28, "No space left on device")
+        append(self, record)
+
+    monkeypatch.setattr(RecordFile, "append", full)
+    with pytest.raises(InputError, match="No space left on device; stopped, the rows"):
+        evaluate(examples, half, folder=tmp_path / "run")
+    assert calls == ["a", "b"]
+    monkeypatch.undo()
+    assert [r.name for r in read_records(tmp_path / "run" / "images.csv")] == ["a"]
+    assert len(evaluate(examples, half, folder=tmp_path / "run").records) == 3
+
+
+def test_a_row_that_does_not_fit_is_taken_back(tmp_path, monkeypatch):
+    record, _ = measure(example("a"), half(example("a"), lambda *_: None))
+    file = RecordFile(tmp_path / "images.csv")
+    file.append(record)
+    before = (tmp_path / "images.csv").read_bytes()
+
+    def fail(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        file.append(dataclasses.replace(record, name="b"))
+    monkeypatch.undo()
+    file.close()
+    assert (tmp_path / "images.csv").read_bytes() == before
+
+
+def test_mattes_are_saved_as_measured(tmp_path):
+    names = ("Trimap1/x", "Trimap2/x")
+    examples = example_set(*names)
+    examples.load = lambda name: example(name, has_alpha=False)
+    folder = tmp_path / "run"
+    result = evaluate(examples, half, folder=folder, save_predictions=True)
+    saved = read_mask(folder / evaluation.PREDICTIONS_FOLDER / "Trimap2" / "x.png")
+    assert saved.dtype == np.uint8
+    assert set(np.unique(saved)) == {0, 128, 255}
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["complete"] and manifest["mean"] is None
+    assert all(np.isnan(r.sad) for r in result.records)
+    saved_path = folder / evaluation.PREDICTIONS_FOLDER / "Trimap1" / "x.png"
+    saved_path.unlink()  # is made again although its row is there
+    evaluate(examples, half, folder=folder, save_predictions=True)
+    assert saved_path.is_file()
+
+
+def test_without_a_folder_nothing_is_written(examples, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    records = evaluate(examples, half).records
+    assert [r.name for r in records] == ["a", "b", "c"]
+    assert all(getattr(r, m) > 0 for r in records for m in METRICS)
+    assert not list(tmp_path.iterdir())

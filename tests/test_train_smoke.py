@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from experiments.configs import demo, paper, synthetic
-from experiments.evaluate import mean, measure
 from experiments.train import train
 from input_pipeline.evaluation import generated_set
 from tmfnet_jax.errors import InputError
+from tmfnet_jax.evaluation import evaluate
+from tmfnet_jax.evaluation_records import Record
 from tmfnet_jax.inference import Matting
 from tmfnet_jax.reporting import read_metrics
 
@@ -42,6 +43,15 @@ def whole_run(tmp_path_factory):
     return workdir, values(train(smoke(), workdir))
 
 
+def evaluated(weights) -> Record:
+    matting = Matting.load(weights)
+    result = evaluate(
+        generated_set(1),
+        lambda example, _: matting.alpha(example.image, example.trimap),
+    )
+    return result.records[0]
+
+
 def test_run_leaves_everything(whole_run):
     workdir, _ = whole_run
     records = read_metrics(workdir / "metrics.jsonl")
@@ -50,11 +60,11 @@ def test_run_leaves_everything(whole_run):
     names |= {"gradient_norm", "update_norm", "parameter_norm", "images_per_second"}
     assert names < set(records[0])
     assert json.loads((workdir / "config.json").read_text())["batch_size"] == 4
-    examples = list(generated_set(1))
-    record = mean(measure(Matting.load(workdir).alpha, examples))
-    again = mean(measure(Matting.load(workdir / "weights.safetensors").alpha, examples))
+    record, again = (
+        evaluated(weights) for weights in (workdir, workdir / "weights.safetensors")
+    )
     assert record == again
-    assert record["sad"] > 0
+    assert record.sad > 0
 
 
 def test_two_steps_and_a_restart_equal_four(whole_run, tmp_path, monkeypatch):

@@ -11,10 +11,11 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from tmfnet_jax.jobs import Job, Tally
+from tmfnet_jax.jobs import Tally
 
 READ_AHEAD = 1  # photos decoded before their turn: bounds the memory
 
+Job = TypeVar("Job")  # anything that str() names in a message
 Loaded = TypeVar("Loaded")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # steps done, of how many

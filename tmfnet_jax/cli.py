@@ -5,26 +5,51 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterable, Sequence
+from importlib.metadata import entry_points
+from typing import NoReturn, Protocol
 
-from tmfnet_jax.commands import bench, convert, info, matte, plan, trimap
+from tmfnet_jax.commands import bench, compare, convert, info, matte, plan, trimap
 from tmfnet_jax.commands.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED
 from tmfnet_jax.errors import EXPECTED_ERRORS, reason
 
-COMMANDS = (matte, trimap, plan, bench, convert, info)
+
+class Command(Protocol):
+    """A module that declares a command."""
+
+    def add(self, commands: argparse._SubParsersAction) -> None:
+        """Add its parser, whose default `run` runs it."""
+        ...
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+COMMANDS: dict[str, Command] = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (matte, trimap, plan, bench, compare, convert, info)
+}
+# Packages that build on this one add commands: entry points to modules like these.
+PLUGINS = "tmfnet_jax.commands"
+
+
+def main(
+    arguments: Sequence[str] | None = None, *, commands: Iterable[Command] | None = None
+) -> int:
     """Run one command.
 
+    Args:
+      arguments: of the command line, by default the program's.
+      commands: what to choose from, by default all that are installed.
     Returns:
       The exit status: 0, the command's own, 2 for bad input, 130 after Ctrl-C.
     Raises:
       SystemExit: by argparse, with status 0 for help and 2 for wrong usage.
     """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if commands is None:
+        # Looking for the installed ones takes a while: not for the commands here.
+        known = bool(arguments) and arguments[0] in COMMANDS
+        commands = (*COMMANDS.values(), *(() if known else _installed()))
     try:
-        options = _parser().parse_args(arguments)
+        options = _parser(commands).parse_args(arguments)
         return options.run(options) or 0
     except EXPECTED_ERRORS as error:
         print(f"tmfnet: error: {reason(error)}", file=sys.stderr)
@@ -34,12 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def run() -> NoReturn:
+def run(
+    arguments: Sequence[str] | None = None, *, commands: Iterable[Command] | None = None
+) -> NoReturn:
     """Run one command as a program and end it.
 
     At once: an interpreter that has used JAX takes half a second to tear down.
     """
-    status = main()
+    status = main(arguments, commands=commands)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -48,15 +75,25 @@ def run() -> NoReturn:
     os._exit(status)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _installed() -> list[Command]:
+    found = []
+    for entry in sorted(entry_points(group=PLUGINS)):
+        try:
+            found.append(entry.load())
+        except ImportError as error:
+            print(f"tmfnet: note: no command {entry.name}: {error}", file=sys.stderr)
+    return found
+
+
+def _parser(modules: Iterable[Command]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tmfnet",
         description="Trimap-based image matting with TMFNet.",
         epilog="Every command explains itself: tmfnet COMMAND --help",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands)
+    for module in modules:
+        module.add(commands)
     return parser
 
 

@@ -153,7 +153,7 @@ class Matting:
         _check_tta(tta)
         scale = round(max(SCALES)) if tta == "10" else 1
         height, width = (
-            scale * _rounded(side, _multiple(tta)) for side in (height, width)
+            scale * _rounded(side, padding_multiple(tta)) for side in (height, width)
         )
         return self._plan(height, width, 1)
 
@@ -169,7 +169,7 @@ class Matting:
 
     def _predict(self, image, trimap, tta, progress) -> np.ndarray:
         height, width = trimap.shape
-        padding = [(0, _rounded(n, _multiple(tta)) - n) for n in trimap.shape]
+        padding = [(0, _rounded(n, padding_multiple(tta)) - n) for n in trimap.shape]
         if any(after for _, after in padding):
             image = np.pad(image, (*padding, (0, 0)), mode="edge")
             trimap = np.pad(trimap, padding, mode="edge")
@@ -242,7 +242,8 @@ def _size(member: Member) -> tuple[int, int]:
     return member.source.height, member.source.width
 
 
-def _multiple(tta: str) -> int:
+def padding_multiple(tta: str) -> int:
+    """Return what both sides are padded to a multiple of, by edge replication."""
     # The half-size member must be divisible by the stride as well.
     return round(STRIDE / min(SCALES)) if tta == "10" else STRIDE
 

@@ -28,6 +28,10 @@ class Job:
     trimap: Path
     output: Path
 
+    def __str__(self) -> str:
+        """Name it by its photo."""
+        return str(self.image)
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -39,7 +43,7 @@ class Failure:
     def __str__(self) -> str:
         """One line that names what failed."""
         reason = " ".join(self.reason.split())
-        return reason if self.name in reason else f"{self.name}: {reason}"
+        return reason if reason.startswith(self.name) else f"{self.name}: {reason}"
 
 
 @dataclass
@@ -60,12 +64,12 @@ class Tally:
         return f"{self.done} done, {self.skipped} skipped{there}, {failed} failed{pace}"
 
     @contextlib.contextmanager
-    def attempt(self, job: Job) -> Iterator[None]:
-        """Turn what one photo can bring about into a failure."""
+    def attempt(self, job: object) -> Iterator[None]:
+        """Turn what one job can bring about into a failure, named str(job)."""
         try:
             yield
         except EXPECTED_ERRORS as error:
-            self.failures.append(Failure(str(job.image), reason(error)))
+            self.failures.append(Failure(str(job), reason(error)))
 
 
 def find_jobs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,6 +57,20 @@ def read_weights(path: str | Path) -> tuple[TMFNetConfig, dict[str, np.ndarray]]
             "tmfnet convert or by training"
         ) from None
     return _network_of(metadata, path), arrays
+
+
+def fingerprint(path: str | Path) -> tuple[TMFNetConfig, str]:
+    """Return a network's configuration and the SHA-256 of its arrays.
+
+    The digest covers names, types, shapes and values, so that equal weights in a
+    file and in a workdir have equal ones.
+    """
+    config, arrays = read_weights(path)
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return config, digest.hexdigest()
 
 
 def write_weights(

@@ -12,17 +12,18 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pymatting
 from absl import flags
 
 from experiments import launch
 from experiments.configs import demo as demo_config
-from experiments.evaluate import mean, measure
 from experiments.panels import grey, stack
+from experiments.peers import peer
 from experiments.train import WEIGHTS_FILE, train
-from input_pipeline.evaluation import Example, generated_set
+from input_pipeline.evaluation import EvaluationSet, Example, generated_set
 from tmfnet_jax.cutout import over, quantise
 from tmfnet_jax.errors import InputError
+from tmfnet_jax.evaluation import evaluate
+from tmfnet_jax.evaluation_records import HEADINGS, mean
 from tmfnet_jax.foreground import estimate_foreground
 from tmfnet_jax.images import read_image, read_mask, write_image
 from tmfnet_jax.inference import Matting
@@ -53,22 +54,19 @@ def main() -> None:
     matting = Matting.load(weights)
 
     print(f"2/4  measuring on {EXAMPLES} generated images that training never saw")
-    examples = list(generated_set(EXAMPLES))
+    examples = generated_set(EXAMPLES)
     methods = {
         "lite, minutes of training": matting.alpha,
-        "closed form (PyMatting)": closed_form,
+        "closed form (PyMatting)": peer("closed form"),
         "unknown = 0.5": lambda image, trimap: trimap / 255,
     }
     rows = []
     for name, matte in methods.items():
-        start = time.perf_counter()
-        averages = mean(measure(matte, examples, total=EXAMPLES))
-        seconds = (time.perf_counter() - start) / EXAMPLES
+        seconds, averages = measured(matte, examples)
         rows.append(
             (name, *(round(v, 2) for v in averages.values()), round(seconds, 2))
         )
-    header = ("method", "SAD/1000", "MSE x1000", "Grad/1000", "Conn/1000", "s/image")
-    table = format_table(header, rows)
+    table = format_table(("method", *HEADINGS, "s/image"), rows)
 
     print("3/4  matting the photo")
     image = read_image(HERE / "photo.png")
@@ -78,7 +76,7 @@ def main() -> None:
 
     print("4/4  drawing the overview")
     shown = [overview_row(image, trimap, alpha)]
-    shown += [example_row(examples[i], matting) for i in SHOWN]
+    shown += [example_row(examples.load(examples.names[i]), matting) for i in SHOWN]
     write_image(workdir / "overview.png", stack(shown))
     (workdir / "metrics.txt").write_text(table + "\n")
 
@@ -90,15 +88,20 @@ def main() -> None:
     print(f"  tmfnet matte PHOTO TRIMAP -o alpha.png --weights {weights}")
 
 
-def closed_form(image: np.ndarray, trimap: np.ndarray) -> np.ndarray:
-    """Matte by PyMatting's closed form, the classical peer."""
-    alpha = pymatting.estimate_alpha_cf(image / 255, trimap_levels(trimap))
-    return np.asarray(alpha).clip(0, 1)
+def measured(matte, examples: EvaluationSet) -> tuple[float, dict[str, float]]:
+    """Return a method's seconds per image and its mean metrics."""
+    seconds = 0.0
 
+    def timed(example, progress):
+        nonlocal seconds
+        del progress
+        start = time.perf_counter()
+        alpha = matte(example.image, example.trimap)
+        seconds += time.perf_counter() - start
+        return alpha
 
-def trimap_levels(trimap: np.ndarray) -> np.ndarray:
-    """Map 0, 128, 255 to exactly 0, 0.5, 1."""
-    return np.select([trimap == 0, trimap == 255], [0.0, 1.0], 0.5)
+    records = evaluate(examples, timed).records
+    return seconds / len(records), mean(records)
 
 
 def overview_row(image: np.ndarray, trimap: np.ndarray, alpha: np.ndarray) -> list:
