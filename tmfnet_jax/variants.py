@@ -41,12 +41,12 @@ def _row(
 
 
 VARIANTS: dict[str, Variant] = {
-    "tmfnet": _row("Tables 1, 3, 6: +TMP+GLF", "tmp", "glf", 33.9, 1121),
+    "tmfnet": _row("Tables 1, 2, 3, 5, 6: +TMP+GLF", "tmp", "glf", 33.9, 1121),
     "lite": Variant(TMFNetConfig(width=0.25), "TMFNet at a quarter of the width"),
-    "basic": _row("Tables 1, 3, 6: baseline", "ppm", "static", 34.8, 1410),
+    "basic": _row("Tables 1, 2, 3, 6: baseline", "ppm", "static", 34.8, 1410),
     "tp": _row("Table 3: +TP", "tp", "static", 34.8),
     "mp": _row("Table 3: +MP", "mp", "static", 34.8),
-    "tmp": _row("Table 3: +TMP", "tmp", "static", 34.8),
+    "tmp": _row("Tables 2, 3: +TMP", "tmp", "static", 34.8),
     "tmp_lf": _row("Tables 3, 5: +TMP+LF", "tmp", "lf", 33.8),
     "tmp_glf_b": _row("Table 3: +TMP+GLF(B)", "tmp", "glf_b", 33.9),
     "tmp_glf_c": _row("Table 3: +TMP+GLF(C)", "tmp", "glf_c", 34.1),

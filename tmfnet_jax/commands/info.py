@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 
 from tmfnet_jax.commands.common import add_command
 
@@ -15,14 +16,22 @@ def add(commands) -> None:
         "info",
         _info,
         "list the networks with their sizes beside the paper's",
-        "Parameters are counted in the network, multiply-adds in its traced program\n"
-        "(convolutions only, one multiply-add counted as one).",
+        "Parameters are counted in the network, operations in its traced program, one\n"
+        "multiply-add counted as one. What else counts is a matter of the rule:\n"
+        "convolutions, layers (what MMCV's counter visits) or published (what comes\n"
+        "nearest to the paper's numbers). The table ends with its rule in full.",
+    )
+    parser.add_argument(
+        "--count",
+        choices=("convolutions", "layers", "published"),
+        default="convolutions",
+        help="the rule; default: convolutions",
     )
     parser.add_argument("--json", action="store_true", help="print a list of objects")
 
 
 def _info(options: argparse.Namespace) -> None:
-    from tmfnet_jax.counting import PAPER_SIZE, convolution_macs
+    from tmfnet_jax.counting import PAPER_SIZE, RULES, count_operations
     from tmfnet_jax.parameters import parameter_count
     from tmfnet_jax.reporting import format_table
     from tmfnet_jax.variants import VARIANTS
@@ -31,7 +40,9 @@ def _info(options: argparse.Namespace) -> None:
         {
             "variant": name,
             "params": parameter_count(variant.config),
-            "macs": convolution_macs(variant.config, PAPER_SIZE, PAPER_SIZE),
+            "macs": count_operations(variant.config, PAPER_SIZE, PAPER_SIZE).total(
+                options.count
+            ),
             "paper_params": variant.paper_params,
             "paper_macs": variant.paper_macs,
         }
@@ -53,10 +64,8 @@ def _info(options: argparse.Namespace) -> None:
     ]
     header = ("variant", "parameters", "paper", "multiply-adds", "paper", "is")
     print(format_table(header, rows))
-    print(
-        f"\nMultiply-adds: convolutions alone, {PAPER_SIZE}x{PAPER_SIZE}. The paper's "
-        "count adds normalisation,\nactivations and pooling."
-    )
+    note = f"{options.count} at {PAPER_SIZE}x{PAPER_SIZE}: {RULES[options.count]}"
+    print(f"\n{textwrap.fill(note, 80)}")
 
 
 def _scaled(value: int | None, unit: float, name: str) -> str:
