@@ -17,8 +17,8 @@ from tmfnet_jax.commands.common import (
     EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
     add_command,
-    parse_memory,
 )
+from tmfnet_jax.commands.network_options import add_computation, add_tta
 from tmfnet_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -92,27 +92,14 @@ def add(commands) -> None:
     add("--backgrounds", type=Path, metavar="DIR", help="photos to compose over")
     add("--count", type=int, default=20, help="of generated images; default: 20")
 
-    add = parser.add_argument_group("inference").add_argument
-    add(
-        "--tta",
-        choices=("none", "8", "10"),
-        default="none",
-        help="test-time augmentation; default: none",
-    )
-    add(
-        "--dtype",
-        choices=("float32", "bfloat16"),
-        default="float32",
-        help="type of the computation; default: float32",
-    )
-    add("--max-memory", metavar="SIZE", help="for the network, like 2GB")
+    inference = parser.add_argument_group("inference")
+    add_tta(inference)
+    add_computation(inference)
 
 
 def _eval(options: argparse.Namespace) -> int:
     from input_pipeline.evaluation_sets import open_set
 
-    if options.max_memory is not None:
-        options.max_memory = parse_memory(options.max_memory)
     examples = open_set(
         options.set,
         options.folder,

@@ -16,10 +16,10 @@ from tmfnet_jax.commands.common import (
     add_command,
     check_writable,
     keep_inputs,
-    parse_memory,
     with_name,
 )
 from tmfnet_jax.commands.matte_output import STREAM, MatteOutput, add_output
+from tmfnet_jax.commands.network_options import add_computation, add_tta
 from tmfnet_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -86,27 +86,8 @@ def add(commands) -> None:
         required=True,
         help="safetensors file from `tmfnet convert`, or a training run's workdir",
     )
-    add(
-        "--tta",
-        choices=("none", "8", "10"),
-        default="none",
-        help="average over rotations and flip (8), and two scales (10): slower, "
-        "slightly better; default: none",
-    )
-    add(
-        "--max-memory",
-        metavar="SIZE",
-        help="let the network use about this much, like 2GB or 900MB: large photos "
-        "are matted in strips",
-    )
-    add(
-        "--dtype",
-        choices=("float32", "bfloat16"),
-        default="float32",
-        help="type of the computation: bfloat16 halves the memory on devices that "
-        "have it; docs/benchmarks.md states how far its mattes deviate; default: "
-        "float32",
-    )
+    add_tta(parser)
+    add_computation(parser)
 
     add = parser.add_argument_group("trimap").add_argument
     add(
@@ -144,8 +125,6 @@ def _matte(options: argparse.Namespace) -> int:
         options.band = parse_band(options.band)
     elif options.mask:
         options.band = DEFAULT_BAND
-    if options.max_memory is not None:
-        options.max_memory = parse_memory(options.max_memory)
     if options.background is not None:
         from tmfnet_jax.cutout import load_background
 

@@ -1,4 +1,4 @@
-"""Options of the commands that ask what a network takes, without a photo."""
+"""Options of the commands that run a network, or ask what it takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_SIDE = 2**20
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of a network, of its type and of its memory."""
+    """Add the choice of a network, and what `add_computation` adds."""
     network = parser.add_mutually_exclusive_group()
     network.add_argument(
         "--variant",
@@ -23,18 +23,36 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     network.add_argument(
         "--weights", type=Path, help="the network of a safetensors file or a workdir"
     )
+    add_computation(parser)
+
+
+def add_computation(parser: argparse._ActionsContainer) -> None:
+    """Add the type of the computation and its memory."""
     parser.add_argument(
         "--dtype",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="type of the computation; default: float32",
+        help="type of the computation: bfloat16 halves the memory on devices that "
+        "have it; docs/benchmarks.md states how far its mattes deviate; default: "
+        "float32",
     )
     parser.add_argument(
         "--max-memory",
         type=_memory,
         metavar="SIZE",
-        help="what the process may use, like 2GB; default: what is free, at most 3 GB "
-        "as long as that suffices",
+        help="what the process may use, like 2GB; large photos are matted in strips; "
+        "default: what is free, at most 3 GB as long as that suffices",
+    )
+
+
+def add_tta(parser: argparse._ActionsContainer) -> None:
+    """Add the test-time augmentation."""
+    parser.add_argument(
+        "--tta",
+        choices=("none", "8", "10"),
+        default="none",
+        help="average over rotations and flip (8), and two scales (10): slower, "
+        "slightly better; default: none",
     )
 
 
