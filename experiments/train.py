@@ -25,7 +25,8 @@ from ml_collections import ConfigDict, config_flags
 from tqdm import tqdm
 
 from experiments import launch
-from input_pipeline.sample import Recipe, batches
+from input_pipeline.batches import batches
+from input_pipeline.recipe import Recipe
 from input_pipeline.sources import FolderSource, PooledSource, Source
 from input_pipeline.synthetic import SyntheticSource
 from tmfnet_jax.checkpointing import RunCheckpoints

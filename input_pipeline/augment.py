@@ -4,7 +4,7 @@ Every image is uint8, RGB, [H, W, 3]; every alpha uint8 [H, W]. Each random
 function takes its own `np.random.Generator` and leaves its inputs untouched.
 Each result is rounded to 8 bits. The recipe is the paper's training
 configuration; ranges a run may want to change are arguments, held in
-`input_pipeline.sample.Recipe`.
+`input_pipeline.recipe.Recipe`.
 """
 
 from __future__ import annotations

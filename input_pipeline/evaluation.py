@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from input_pipeline.sample import Recipe, make_sample
+from input_pipeline.recipe import Recipe
+from input_pipeline.sample import make_sample
 from input_pipeline.synthetic import SyntheticSource
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.reporting import format_table

@@ -14,13 +14,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf  # noqa: E402
 
-from input_pipeline.sample import (  # noqa: E402
-    PREFETCHED_BATCHES,
-    SAMPLE_CHANNELS,
-    Recipe,
-    make_sample,
-    shard_bounds,
-)
+from input_pipeline.batches import PREFETCHED_BATCHES, shard_bounds  # noqa: E402
+from input_pipeline.recipe import Recipe  # noqa: E402
+from input_pipeline.sample import SAMPLE_CHANNELS, make_sample  # noqa: E402
 from input_pipeline.sources import Source  # noqa: E402
 from tmfnet_jax.errors import InputError  # noqa: E402
 

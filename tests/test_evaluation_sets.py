@@ -33,7 +33,8 @@ from input_pipeline.evaluation import (
     generated_set,
 )
 from input_pipeline.evaluation_sets import SETS, open_set
-from input_pipeline.sample import Recipe, make_sample
+from input_pipeline.recipe import Recipe
+from input_pipeline.sample import make_sample
 from input_pipeline.synthetic import SyntheticSource
 from tmfnet_jax.errors import InputError
 

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from input_pipeline.sample import Recipe, batches
+from input_pipeline.batches import batches
+from input_pipeline.recipe import Recipe
 from tmfnet_jax.errors import InputError
 
 tf = pytest.importorskip("tensorflow")

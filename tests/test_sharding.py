@@ -7,7 +7,8 @@ import numpy as np
 import optax
 import pytest
 
-from input_pipeline.sample import Recipe, make_sample
+from input_pipeline.recipe import Recipe
+from input_pipeline.sample import make_sample
 from input_pipeline.synthetic import SyntheticSource
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.model import TMFNetConfig

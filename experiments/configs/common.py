@@ -37,7 +37,7 @@ def base_config() -> ConfigDict:
     config.data.loader = "tf"  # "tf" (tf.data) or "threads" (no TensorFlow)
     config.data.workers = 2  # samples made at a time
 
-    config.recipe = ConfigDict()  # fields of input_pipeline.sample.Recipe
+    config.recipe = ConfigDict()  # fields of input_pipeline.recipe.Recipe
     config.recipe.crop_px = 512
 
     config.log_every = 100  # steps between lines of metrics
@@ -49,7 +49,7 @@ def base_config() -> ConfigDict:
 
 def scale_recipe(config: ConfigDict, crop_px: int) -> None:
     """Set a smaller crop, and the recipe's lengths in proportion."""
-    from input_pipeline.sample import Recipe
+    from input_pipeline.recipe import Recipe
 
     recipe = Recipe.for_crop(crop_px)
     config.recipe.crop_px = crop_px
