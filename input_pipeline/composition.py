@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
-
-from input_pipeline.augment import resize_randomly
 
 
 def composite(
@@ -23,40 +22,27 @@ def composite(
     Returns:
       uint8 [H, W, 3].
     """
-    weight = alpha.reshape(*alpha.shape[:2], 1).astype(np.uint16)
-    total = weight * foreground + (255 - weight) * background
-    return ((total + 127) // 255).astype(np.uint8)  # 255 * 255 + 127 fits 16 bits
+    weight = cv2.merge([alpha.reshape(alpha.shape[:2])] * 3)
+    total = np.multiply(weight, foreground, dtype=np.uint16)
+    total += np.multiply(255 - weight, background, dtype=np.uint16)
+    return _divide_by_255(total)
 
 
-def merge_foregrounds(
-    foreground: np.ndarray,
-    alpha: np.ndarray,
-    under_foreground: np.ndarray,
-    under_alpha: np.ndarray,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lay a second foreground, resized to the first, under the first.
-
-    F = a1 F1 + (1 - a1) F2, a = 1 - (1 - a1)(1 - a2). Composited over B this is
-    F1 over (F2 over B) wherever a1 is 0 or 1 or a2 is 1; elsewhere the training
-    recipe departs from it on purpose: F stays defined where a is 0, and the
-    sample is consistent in itself.
+def merge_alphas(alpha: np.ndarray, under: np.ndarray) -> np.ndarray:
+    """Opacity of one layer over another: a = 1 - (1 - a1)(1 - a2), rounded.
 
     Args:
-      foreground: uint8 [H, W, 3], F1.
       alpha: uint8 [H, W], a1.
-      under_foreground: uint8 [H2, W2, 3], F2.
-      under_alpha: uint8 [H2, W2], a2.
-      rng: source of the two random interpolations.
+      under: uint8 [H, W], a2.
     Returns:
-      F and a in the first one's size; F1 and a1 unchanged if a would be opaque
-      everywhere, for then nothing would be left to matte.
+      uint8 [H, W].
     """
-    size = dict(zip(("height", "width"), alpha.shape, strict=True))
-    under_foreground = resize_randomly(under_foreground, rng, **size)
-    under_alpha = resize_randomly(under_alpha, rng, **size)
-    clear = (255 - alpha).astype(np.uint16) * (255 - under_alpha)
-    merged = 255 - ((clear + 127) // 255).astype(np.uint8)
-    if (merged == 255).all():
-        return foreground, alpha
-    return composite(foreground, under_foreground, alpha), merged
+    return 255 - _divide_by_255(np.multiply(255 - alpha, 255 - under, dtype=np.uint16))
+
+
+def _divide_by_255(total: np.ndarray) -> np.ndarray:
+    """Divide and round uint16 sums up to 255 * 255, overwriting them."""
+    total += 128
+    total += total >> 8
+    total >>= 8
+    return total.astype(np.uint8)

@@ -1,14 +1,13 @@
-"""Trimaps for training: random erosion and dilation of the alpha matte."""
+"""Trimaps for training: erosion and dilation of the alpha matte by ellipses."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from tmfnet_jax.errors import InputError
 from tmfnet_jax.trimap import TRIMAP_BACKGROUND, TRIMAP_FOREGROUND, TRIMAP_UNKNOWN
 
-PAPER_MAX_KERNEL_PX = 29
+PAPER_MAX_KERNEL_PX = 29  # sizes are drawn from 1 to this, at crops of 512
 
 
 def trimap_from_alpha(
@@ -35,27 +34,3 @@ def trimap_from_alpha(
     trimap[cv2.erode(alpha, erosion) == 255] = TRIMAP_FOREGROUND
     trimap[cv2.dilate(alpha, dilation) == 0] = TRIMAP_BACKGROUND
     return trimap
-
-
-def synthesize_trimap(
-    alpha: np.ndarray,
-    rng: np.random.Generator,
-    *,
-    max_kernel_px: int = PAPER_MAX_KERNEL_PX,
-) -> np.ndarray:
-    """Draw a trimap: erosion and dilation by ellipses of independent random sizes.
-
-    Args:
-      alpha: uint8 [H, W], 255 for opaque.
-      rng: source of the two draws.
-      max_kernel_px: sizes are uniform in 1..max_kernel_px. 29 belongs to crops of
-        512; take it down in proportion for smaller crops.
-    Returns:
-      uint8 [H, W] of 0 (background), 128 (unknown), 255 (foreground).
-    Raises:
-      InputError: if `max_kernel_px` is below 1.
-    """
-    if max_kernel_px < 1:
-        raise InputError(f"max_kernel_px is {max_kernel_px}; give at least 1")
-    erosion_px, dilation_px = rng.integers(1, max_kernel_px, 2, endpoint=True).tolist()
-    return trimap_from_alpha(alpha, erosion_px=erosion_px, dilation_px=dilation_px)

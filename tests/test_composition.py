@@ -5,12 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from input_pipeline import composition
+from input_pipeline.draws import draw
+from input_pipeline.recipe import Recipe
+from input_pipeline.whole_sample import merge_foregrounds
 
 
 def random_layer(rng, height=12, width=16):
     """Draw colours and an alpha with many exact 0 and 255."""
     alpha = rng.integers(-200, 456, (height, width)).clip(0, 255).astype(np.uint8)
     return rng.integers(0, 256, (height, width, 3), dtype=np.uint8), alpha
+
+
+def merge(front, front_alpha, back, back_alpha, rng):
+    draws = draw(Recipe(), rng, num_foregrounds=1, num_backgrounds=1)
+    return merge_foregrounds(front, front_alpha, back, back_alpha, draws)
 
 
 def over(colour, alpha, below):
@@ -42,9 +50,7 @@ def test_merged_equals_two_composites_where_one_layer_is_all_or_nothing():
     rng = np.random.default_rng(1)
     (front, front_alpha), (back, back_alpha) = random_layer(rng), random_layer(rng)
     background = rng.integers(0, 256, front.shape, dtype=np.uint8)
-    merged, alpha = composition.merge_foregrounds(
-        front, front_alpha, back, back_alpha, rng
-    )
+    merged, alpha = merge(front, front_alpha, back, back_alpha, rng)
     exact = (front_alpha == 0) | (front_alpha == 255) | (back_alpha == 255)
     assert 50 < exact.sum() < exact.size
     twice = over(front, front_alpha, over(back, back_alpha, background))
@@ -55,9 +61,7 @@ def test_merged_equals_two_composites_where_one_layer_is_all_or_nothing():
 def test_merged_follows_the_recipe_everywhere():
     rng = np.random.default_rng(2)
     (front, front_alpha), (back, back_alpha) = random_layer(rng), random_layer(rng)
-    merged, alpha = composition.merge_foregrounds(
-        front, front_alpha, back, back_alpha, rng
-    )
+    merged, alpha = merge(front, front_alpha, back, back_alpha, rng)
     clear = (1 - front_alpha / 255) * (1 - back_alpha / 255)
     np.testing.assert_array_equal(alpha, np.rint(255 * (1 - clear)))
     np.testing.assert_array_equal(merged, np.rint(over(front, front_alpha, back)))
@@ -67,7 +71,7 @@ def test_second_foreground_is_resized_to_the_first():
     rng = np.random.default_rng(3)
     front, front_alpha = random_layer(rng)
     back = np.full((5, 7, 3), 90, np.uint8)
-    merged, alpha = composition.merge_foregrounds(
+    merged, alpha = merge(
         front, np.zeros_like(front_alpha), back, np.full((5, 7), 60, np.uint8), rng
     )
     np.testing.assert_array_equal(merged, np.full(front.shape, 90))
@@ -78,14 +82,10 @@ def test_merge_is_skipped_when_everything_would_be_opaque():
     rng = np.random.default_rng(4)
     front, front_alpha = random_layer(rng)
     opaque = np.full_like(front_alpha, 255)
-    merged, alpha = composition.merge_foregrounds(
-        front, front_alpha, front[::-1], opaque, rng
-    )
+    merged, alpha = merge(front, front_alpha, front[::-1], opaque, rng)
     np.testing.assert_array_equal(merged, front)
     np.testing.assert_array_equal(alpha, front_alpha)
     opaque[0, 0] = 0
     front_alpha[0, 0] = 0
-    _, alpha = composition.merge_foregrounds(
-        front, front_alpha, front[::-1], opaque, rng
-    )
+    _, alpha = merge(front, front_alpha, front[::-1], opaque, rng)
     assert alpha[0, 0] == 0 and (alpha.ravel()[1:] == 255).all()

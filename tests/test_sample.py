@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from input_pipeline import sample
-from input_pipeline.composition import composite
 from input_pipeline.batches import batches
+from input_pipeline.composition import composite
 from input_pipeline.recipe import Recipe
 from input_pipeline.sample import make_sample
 from tmfnet_jax.errors import InputError

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from input_pipeline import trimap_synthesis
-from tmfnet_jax.errors import InputError
 
 
 def random_alpha(rng, height=31, width=28):
@@ -45,9 +44,7 @@ def test_trimap_from_alpha_against_brute_force(erosion_px, dilation_px):
 
 def test_smallest_kernels_keep_every_known_pixel():
     alpha = np.array([[0, 1, 254, 255]], np.uint8)
-    trimap = trimap_synthesis.synthesize_trimap(
-        alpha, np.random.default_rng(0), max_kernel_px=1
-    )
+    trimap = trimap_synthesis.trimap_from_alpha(alpha, erosion_px=1, dilation_px=1)
     assert trimap.tolist() == [[0, 128, 128, 255]]
 
 
@@ -58,37 +55,14 @@ def test_the_border_of_the_image_is_neither_opaque_nor_clear():
         assert (trimap == value).all()
 
 
-def test_sizes_are_drawn_independently_from_one_to_the_largest(monkeypatch):
-    drawn = []
-    monkeypatch.setattr(
-        trimap_synthesis,
-        "trimap_from_alpha",
-        lambda alpha, *, erosion_px, dilation_px: drawn.append(
-            (erosion_px, dilation_px)
-        ),
-    )
-    rng = np.random.default_rng(5)
-    for _ in range(200):
-        trimap_synthesis.synthesize_trimap(None, rng, max_kernel_px=3)
-    assert set(drawn) == {(e, d) for e in (1, 2, 3) for d in (1, 2, 3)}
-    drawn.clear()
-    for _ in range(600):
-        trimap_synthesis.synthesize_trimap(None, rng)
-    assert {size for sizes in drawn for size in sizes} == set(range(1, 30))
-
-
 def test_known_pixels_have_exact_alpha():
     rng = np.random.default_rng(6)
     for _ in range(20):
         alpha = random_alpha(rng)
-        trimap = trimap_synthesis.synthesize_trimap(alpha, rng, max_kernel_px=4)
+        erosion_px, dilation_px = rng.integers(1, 5, 2).tolist()
+        trimap = trimap_synthesis.trimap_from_alpha(
+            alpha, erosion_px=erosion_px, dilation_px=dilation_px
+        )
         known = trimap != 128
         assert known.any()
         np.testing.assert_array_equal(trimap[known], alpha[known])
-
-
-def test_largest_size_below_one_is_refused():
-    with pytest.raises(InputError, match="max_kernel_px is 0; give at least 1"):
-        trimap_synthesis.synthesize_trimap(
-            np.zeros((4, 4), np.uint8), np.random.default_rng(0), max_kernel_px=0
-        )

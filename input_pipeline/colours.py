@@ -1,0 +1,65 @@
+"""Colour jitter of a foreground: hue, saturation and value (spec of the recipe)."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+COLOUR_CEILING = 1.1
+STRIP_PIXELS = 2**15  # colours are changed by strips that stay in the cache
+
+
+def colour_rooms(foreground: np.ndarray, alpha: np.ndarray) -> tuple[float, float]:
+    """Return 1.1 minus the mean of S, and of V, where alpha > 0.
+
+    Args:
+      foreground: uint8 [H, W, 3] RGB.
+      alpha: uint8 [H, W]; where it is 0 everywhere the rooms are 0.
+    """
+    total, count = np.zeros(4), cv2.countNonZero(alpha)
+    if count == 0:
+        return 0.0, 0.0
+    for strip in _strips(alpha.shape):
+        if part := cv2.countNonZero(alpha[strip]):
+            total += np.multiply(cv2.mean(_hsv(foreground[strip]), alpha[strip]), part)
+    _, saturation, value, _ = COLOUR_CEILING - total / count
+    return float(saturation), float(value)
+
+
+def shift_hsv(
+    image: np.ndarray, *, hue_degrees: float, saturation: float, value: float
+) -> np.ndarray:
+    """Turn the hue, add to saturation and value, and reflect those into [0, 1].
+
+    Args:
+      image: uint8 [H, W, 3] RGB.
+      hue_degrees: -360 to 360; H' = (H + hue_degrees) mod 360.
+      saturation: what is added, -1 to 1 so that one reflection suffices.
+      value: as `saturation`.
+    Returns:
+      uint8 [H, W, 3], rounded.
+    """
+    result = np.empty_like(image)
+    for strip in _strips(image.shape):
+        hue, *channels = cv2.split(_hsv(image[strip]))
+        hue += hue_degrees % 360
+        np.subtract(hue, 360, out=hue, where=hue >= 360)
+        for channel, shift in zip(channels, (saturation, value), strict=True):
+            np.add(channel, shift, out=channel)
+            np.abs(channel, out=channel)  # reflect at 0
+            np.minimum(channel, 2 - channel, out=channel)  # and at 1
+        rgb = cv2.cvtColor(cv2.merge([hue, *channels]), cv2.COLOR_HSV2RGB)
+        result[strip] = cv2.convertScaleAbs(rgb, alpha=255)  # rounds and saturates
+    return result
+
+
+def _strips(shape: tuple[int, ...]) -> list[slice]:
+    rows = max(1, STRIP_PIXELS // shape[1])
+    return [slice(top, top + rows) for top in range(0, shape[0], rows)]
+
+
+def _hsv(image: np.ndarray) -> np.ndarray:
+    """Convert uint8 RGB to float32 hue in degrees, saturation and value in [0, 1]."""
+    return cv2.cvtColor(
+        np.multiply(image, 1 / 255, dtype=np.float32), cv2.COLOR_RGB2HSV
+    )
