@@ -30,7 +30,7 @@ from input_pipeline.evaluation_sets import open_set
 from tmfnet_jax.environment import device_name
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.evaluation import PREDICTIONS_FOLDER, evaluate
-from tmfnet_jax.evaluation_records import HEADINGS, Record, mean
+from tmfnet_jax.evaluation_records import HEADINGS, Record, mean, read_manifest
 from tmfnet_jax.files import atomic_write
 from tmfnet_jax.images import read_mask, write_image
 from tmfnet_jax.inference import Matting
@@ -76,6 +76,8 @@ def main() -> None:
         raise InputError(photos.inventory.report())
     methods = [_weights(text, options.tta) for text in options.weights]
     methods += [_peer(name) for name in options.peers]
+    if not methods:
+        raise InputError("nothing to measure; give --weights or --peers")
     results = {}
     for method in methods:
         print(f"{method.name}: {len(photos.names)} photos", flush=True)
@@ -101,19 +103,23 @@ def _weights(text: str, tta: str) -> Method:
 
 
 def _peer(name: str) -> Method:
+    matte = peer(name)
     release = f"PyMatting {version('pymatting')}"
     settings = {"method": name, "library": release}
-    return Method(name, settings, lambda: peer(name), compiles=False)
+    return Method(name, settings, lambda: matte, compiles=False)
 
 
 def _measure(
     method: Method, photos: EvaluationSet, output: Path
 ) -> tuple[list[Record], float]:
-    """Return the records and the mean seconds of a matte, compilation left out."""
+    """Return the records and the mean seconds of the mattes that were timed.
+
+    Compilation is left out; NaN where a killed run has left no times.
+    """
     folder = output / method.name.replace(" ", "-")
     seconds: dict[str, float] = {}
     if (folder / SECONDS_FILE).exists():
-        seconds = json.loads((folder / SECONDS_FILE).read_text())
+        seconds = read_manifest(folder / SECONDS_FILE)
     loaded = functools.cache(method.load)  # not at all if all is there already
     compiled: set[tuple[int, ...]] = set()
 
@@ -131,12 +137,12 @@ def _measure(
     result = evaluate(
         photos, matte, method=method.settings, folder=folder, save_predictions=True
     )
+    with atomic_write(folder / SECONDS_FILE) as file:
+        file.write(json.dumps(seconds, indent=1, sort_keys=True).encode())
     if result.tally.failures or result.tally.interrupted:
         why = "; ".join(map(str, result.tally.failures)) or "interrupted"
         raise InputError(f"{method.name}: not complete ({why}); run again")
-    with atomic_write(folder / SECONDS_FILE) as file:
-        file.write(json.dumps(seconds, indent=1, sort_keys=True).encode())
-    return result.records, float(np.mean(list(seconds.values())))
+    return result.records, float(np.mean(list(seconds.values()) or [np.nan]))
 
 
 def _table(results: dict, photos: EvaluationSet, trimaps: str) -> str:

@@ -137,6 +137,10 @@ def _eval(options: argparse.Namespace) -> int:
 def _check_options(options: argparse.Namespace, examples: EvaluationSet) -> None:
     if options.weights is None and options.predictions is None:
         raise InputError("nothing to measure; give --weights or --predictions")
+    if options.predictions is not None and (
+        options.tta != "none" or options.dtype != "float32" or options.max_memory
+    ):
+        raise InputError("--tta, --dtype and --max-memory are for --weights only")
     if options.output is None:
         if options.save_alphas:
             raise InputError("--save-alphas needs a folder; give one with -o")
@@ -186,6 +190,8 @@ def _predictions(
     """Take mattes from files; None if they are not asked for."""
     if options.predictions is None:
         return None
+    import hashlib
+
     from tmfnet_jax.images import read_alpha
 
     files = _matte_files(options.predictions, examples.names)
@@ -194,20 +200,27 @@ def _predictions(
         del progress
         return read_alpha(files[example.name])
 
-    return matte, {"network": None, "inference": "mattes read from files"}
+    # Other mattes are another evaluation, which must not go on with these rows.
+    digest = hashlib.sha256()
+    for name, file in files.items():
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest.update(f"{name} {content}\n".encode())
+    return matte, {"network": None, "inference": {"files_sha256": digest.hexdigest()}}
 
 
 def _matte_files(folder: Path, names: Sequence[str]) -> dict[str, Path]:
-    from tmfnet_jax.jobs import IMAGE_SUFFIXES
+    import functools
 
+    from tmfnet_jax.jobs import images_by_stem
+
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give the folder of the mattes")
+    listing = functools.cache(images_by_stem)
     files: dict[str, Path] = {}
     missing = []
     for name in names:
-        found = [
-            path
-            for suffix in IMAGE_SUFFIXES
-            if (path := folder / f"{name}{suffix}").is_file()
-        ]
+        path = folder / name
+        found = listing(path.parent).get(path.name, [])
         if len(found) > 1:
             raise InputError(f"{found[0]} and {found[1]}: keep one of them")
         if found:
@@ -250,7 +263,7 @@ def _report(
         print(f"{options.output}: {len(records)} images, {what}")
     if tally.interrupted:
         return EXIT_INTERRUPTED
-    return EXIT_SOME_FAILED if left else 0
+    return EXIT_SOME_FAILED if left or tally.failures else 0
 
 
 if __name__ == "__main__":

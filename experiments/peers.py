@@ -25,8 +25,10 @@ def peer(name: str) -> Peer:
     """Return a method of PEERS: [H, W, 3] and [H, W] uint8 to [H, W] in [0, 1].
 
     Raises:
-      InputError: if PyMatting is not installed.
+      InputError: an unknown name, or PyMatting is not installed.
     """
+    if name not in PEERS:
+        raise InputError(f"no method {name!r}; choose of {', '.join(PEERS)}")
     try:
         import pymatting
     except ImportError:

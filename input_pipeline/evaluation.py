@@ -17,6 +17,7 @@ from tmfnet_jax.trimap import TRIMAP_VALUES
 
 GENERATED_SEED = 1_000_003  # far from the seeds that trainings use
 GENERATED_SIZE_PX = 256
+MAX_GENERATED = 100_000  # names of all of them are held
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,11 @@ def generated_set(count: int) -> EvaluationSet:
     the trimap, because classical methods need known pixels of both kinds.
 
     Raises:
-      InputError: a count below 1.
+      InputError: a count out of range.
     """
-    if count < 1:
+    if not 1 <= count <= MAX_GENERATED:
         raise InputError(
-            f"the generated set cannot have {count} images; give 1 or more"
+            f"the generated set cannot have {count} images; give 1 to {MAX_GENERATED}"
         )
     series = _GeneratedSeries()
     numbers = {f"generated-{number:03}": number for number in range(count)}

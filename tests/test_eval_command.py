@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,28 @@ def test_bad_predictions(triples, tmp_path, capsys):
     assert "keep one of them" in capsys.readouterr().err
 
 
+def test_other_predictions_are_another_evaluation(triples, tmp_path, capsys):
+    mattes, out = tmp_path / "mattes", tmp_path / "out"
+    mattes.mkdir()
+    for name in ("a.PNG", "b.png"):
+        write_image(mattes / name, np.zeros((SIZE, SIZE), np.uint8))
+    options = ["triples", triples, "--predictions", mattes, "-o", out]
+    assert run(*options) == run(*options) == 0
+    write_image(mattes / "b.png", np.ones((SIZE, SIZE), np.uint8))
+    assert run(*options) == 2
+    assert "another evaluation: inference.files_sha256" in capsys.readouterr().err
+
+
+def test_a_terminal_without_the_names_letters(triples, monkeypatch):
+    for kind in ("image", "trimap", "alpha"):
+        (triples / kind / "a.png").rename(triples / kind / "日本.png")
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert run("triples", triples, "--predictions", triples / "alpha") == 0
+    terminal.seek(0)
+    assert r"\u65e5\u672c" in terminal.read()
+
+
 def test_missing_pairs_are_listed_before_anything_runs(triples, tmp_path, capsys):
     (triples / "trimap" / "b.png").unlink()
     (triples / "alpha" / "c.png").write_bytes(b"")
@@ -125,6 +148,9 @@ def test_missing_pairs_are_listed_before_anything_runs(triples, tmp_path, capsys
         (["nope"], "no set is called 'nope'; choose one of generated"),
         (["triples"], "triples"),
         (["generated", "--count", "0"], "cannot have 0 images"),
+        (["generated", "--count", "1000000000"], "give 1 to 100000"),
+        (["generated", "--predictions", "none"], "none: no such folder"),
+        (["generated", "--predictions", "p", "--tta", "8"], "--tta, --dtype and"),
         (["generated", "--weights", "none"], "none: no such weights file"),
         (["generated", "--weights", "w", "--save-alphas"], "needs a folder"),
     ],

@@ -11,13 +11,14 @@ import pytest
 
 from input_pipeline.evaluation import Example
 from tmfnet_jax import evaluation
-from tmfnet_jax.errors import InputError
+from tmfnet_jax.errors import InputError, reason
 from tmfnet_jax.evaluation import evaluate, measure
 from tmfnet_jax.evaluation_records import METRICS, mean, read_manifest, read_records
 from tmfnet_jax.images import read_mask
 from tmfnet_jax.metrics import evaluate_alpha
 from tmfnet_jax.record_file import RecordFile
 
+IMAGE = np.zeros((20, 24, 3), np.uint8)
 METHOD = {"network": {"weights_sha256": "00"}, "inference": {"tta": "none"}}
 
 
@@ -153,6 +154,33 @@ def test_another_evaluation_or_a_used_folder_is_refused(examples, tmp_path):
     with pytest.raises(InputError, match="Not a directory"):
         evaluate(examples, half, folder=tmp_path / "mine" / "thesis.txt" / "x")
     assert contents(tmp_path / "run") == before
+
+
+def test_changed_pixels_are_not_taken_for_those_measured(examples, tmp_path):
+    evaluate(examples, half, folder=tmp_path / "run")
+    before = contents(tmp_path / "run")
+    examples.load = lambda name: dataclasses.replace(example(name), image=IMAGE)
+    with pytest.raises(InputError, match="a: image, trimap or alpha has changed"):
+        evaluate(examples, half, folder=tmp_path / "run")
+    assert contents(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("data", [3, None, [1], "\x1b[31m" + 5000 * "x"])
+def test_a_manifest_of_other_types_is_another_evaluation(examples, tmp_path, data):
+    evaluate(examples, half, folder=tmp_path / "run")
+    path = tmp_path / "run" / "manifest.json"
+    path.write_text(json.dumps(read_manifest(path) | {"data": data}))
+    with pytest.raises(InputError, match="holds another evaluation: data is") as error:
+        evaluate(examples, half, folder=tmp_path / "run")
+    assert len(str(error.value)) < 500 and "\x1b" not in reason(error.value)
+
+
+def test_one_process_at_a_time_adds_rows(tmp_path):
+    file = RecordFile(tmp_path / "images.csv")
+    with pytest.raises(InputError, match="another process adds to it"):
+        RecordFile(tmp_path / "images.csv")
+    file.close()
+    RecordFile(tmp_path / "images.csv").close()
 
 
 def test_names_that_lead_elsewhere_are_refused(tmp_path):

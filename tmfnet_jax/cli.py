@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -43,6 +44,9 @@ def main(
     Raises:
       SystemExit: by argparse, with status 0 for help and 2 for wrong usage.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files may hold letters that the terminal's encoding lacks.
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if commands is None:
         # Looking for the installed ones takes a while: not for the commands here.
@@ -55,7 +59,7 @@ def main(
         print(f"tmfnet: error: {reason(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        print("tmfnet: interrupted; nothing was written", file=sys.stderr)
+        print("tmfnet: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
 
 

@@ -138,7 +138,7 @@ def run_names(a: Run, b: Run) -> tuple[str, str]:
     depth = 1
     while of_a[-depth:] == of_b[-depth:] and depth < max(len(of_a), len(of_b)):
         depth += 1
-    return "/".join(of_a[-depth:]), "/".join(of_b[-depth:])
+    return str(Path(*of_a[-depth:])), str(Path(*of_b[-depth:]))
 
 
 def printable(text: str, *, limit: int = 48) -> str:

@@ -17,10 +17,12 @@ EXPECTED_ERRORS = (InputError, MemoryError, OSError)
 
 
 def reason(error: Exception) -> str:
-    """Word one of EXPECTED_ERRORS in one line."""
+    """Word one of EXPECTED_ERRORS in one line that cannot steer a terminal."""
     text = str(error)
     if isinstance(error, MemoryError):
         text = "out of memory; close other programs or use a smaller image"
     elif isinstance(error, OSError):
         text = f"{error.filename or 'input/output'}: {error.strerror or error}"
-    return " ".join(text.split())
+    # Names and values from files may hold control characters.
+    text = " ".join(text.split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

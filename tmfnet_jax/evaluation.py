@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from tmfnet_jax.evaluation_records import (
     mean,
     read_manifest,
 )
+from tmfnet_jax.example_set import Example, ExampleSet
 from tmfnet_jax.files import atomic_write
 from tmfnet_jax.images import write_image
 from tmfnet_jax.jobs import Tally
@@ -35,46 +36,7 @@ PREDICTIONS_FOLDER = "predictions"
 FORMAT = 1  # of the manifest
 RESULTS = ("complete", "measured", "mean", "predictions")  # all else is settings
 NAMED_DIFFERENCES = 3
-
-
-class Example(Protocol):
-    """One image of a set; arrays are uint8.
-
-    Attributes:
-      name: within the set.
-      image: [H, W, 3] RGB.
-      trimap: [H, W] with values 0, 128, 255.
-      alpha: [H, W], the truth, or None where it is not public.
-    """
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def image(self) -> np.ndarray: ...  # noqa: D102
-    @property
-    def trimap(self) -> np.ndarray: ...  # noqa: D102
-    @property
-    def alpha(self) -> np.ndarray | None: ...  # noqa: D102
-
-
-class ExampleSet(Protocol):
-    """Examples by name.
-
-    Attributes:
-      name: of the set.
-      settings: JSON values that define it beside its files.
-      names: of the examples, unique; a "/" puts its prediction into a folder.
-      load: reads or makes an example; pure, called from another thread.
-    """
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def settings(self) -> Mapping[str, Any]: ...  # noqa: D102
-    @property
-    def names(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def load(self) -> Callable[[str], Example]: ...  # noqa: D102
+LONGEST = 60  # characters of a value that a message quotes
 
 
 Matte = Callable[[Example, Progress], np.ndarray]  # to [H, W] float, in [0, 1]
@@ -93,8 +55,8 @@ class Evaluation:
     tally: Tally
 
 
-class _CannotRecord(Exception):
-    """Results cannot be stored: measuring more would be in vain."""
+class _InVain(Exception):
+    """Measuring more would be in vain, and why."""
 
 
 def evaluate(
@@ -111,8 +73,9 @@ def evaluate(
     A folder gets a row per image as soon as it is measured, and a manifest that
     states all that the numbers depend on, without times or paths: two identical
     runs give identical manifests. A folder that holds part of the same evaluation
-    is completed. An example that cannot be read or matted is a failure of the
-    tally and does not stop the others.
+    is completed, once the pixels of its rows have been found unchanged. An example
+    that cannot be read or matted is a failure of the tally and does not stop the
+    others.
 
     Args:
       examples: what to measure on.
@@ -123,8 +86,8 @@ def evaluate(
       variant: of the metrics.
       save_predictions: also write the mattes, as FOLDER/predictions/NAME.png.
     Raises:
-      InputError: the folder holds another evaluation, or cannot be written to;
-        rows that are there stay.
+      InputError: the folder holds another evaluation or one of other pixels, is in
+        use, or cannot be written to; rows that are there stay.
     """
     _check_names(examples.names)
     if folder is None:
@@ -193,7 +156,7 @@ def measure(
         width=width,
         height=height,
         unknown_pixels=int(np.count_nonzero(example.trimap == TRIMAP_UNKNOWN)),
-        data_sha256=_digest(example.image, example.trimap, example.alpha),
+        data_sha256=_data_digest(example),
         prediction_sha256=_digest(prediction),
     )
     return record, prediction
@@ -214,17 +177,27 @@ def _run(
     def is_done(name: str) -> bool:
         return name in known and (saved is None or _picture(saved, name).is_file())
 
-    names = [name for name in examples.names if not is_done(name)]
-    if len(names) < len(examples.names):
-        done = len(examples.names) - len(names)
+    done = sum(map(is_done, examples.names))
+    if done:
         say(f"{done} of {len(examples.names)} images are measured already")
+
+    def read(name: str) -> Example:
+        example = examples.load(name)
+        if name in known and _data_digest(example) != known[name].data_sha256:
+            raise _InVain(
+                f"{name}: image, trimap or alpha has changed since it was measured; "
+                "use another folder"
+            )
+        return example
 
     def compute(
         name: str, example: Example, progress: Progress
-    ) -> tuple[Example, np.ndarray]:
-        return example, matte(example, progress)
+    ) -> tuple[Example, np.ndarray] | None:
+        return None if is_done(name) else (example, matte(example, progress))
 
-    def write(name: str, result: tuple[Example, np.ndarray]) -> None:
+    def write(name: str, result: tuple[Example, np.ndarray] | None) -> None:
+        if result is None:
+            return
         record, prediction = measure(*result, variant=variant)
         try:
             if saved is not None:
@@ -234,16 +207,16 @@ def _run(
             if rows is not None and name not in known:
                 rows.append(record)
         except EXPECTED_ERRORS as error:
-            raise _CannotRecord(reason(error)) from None
+            raise _InVain(
+                f"{reason(error)}; stopped, the rows so far are kept: make room and "
+                "run the same command again"
+            ) from None
         known[name] = record
 
     try:
-        tally = run_jobs(names, read=examples.load, compute=compute, write=write)
-    except _CannotRecord as error:
-        raise InputError(
-            f"{error}; stopped, the rows so far are kept: make room and run the same "
-            "command again"
-        ) from None
+        tally = run_jobs(examples.names, read=read, compute=compute, write=write)
+    except _InVain as error:
+        raise InputError(str(error)) from None
     return Evaluation([known[n] for n in examples.names if n in known], tally)
 
 
@@ -260,9 +233,10 @@ def _open_folder(folder: Path, settings: dict[str, Any]) -> None:
     if path.exists():
         found = read_manifest(path)
         theirs = {key: value for key, value in found.items() if key not in RESULTS}
-        theirs.get("data", {}).pop("sha256", None)
+        if isinstance(theirs.get("data"), dict):
+            theirs["data"].pop("sha256", None)
         differing = [
-            f"{key} is {there} there and {here} here"
+            f"{key} is {_brief(there)} there and {_brief(here)} here"
             for key, there, here in differing_fields(theirs, settings)
         ]
         if differing:
@@ -299,9 +273,18 @@ def _write_manifest(
         file.write((json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode())
 
 
+def _brief(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
 def _joint(records: Iterable[Record], field: str) -> str:
     lines = (f"{record.name} {getattr(record, field)}\n" for record in records)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _data_digest(example: Example) -> str:
+    return _digest(example.image, example.trimap, example.alpha)
 
 
 def _digest(*arrays: np.ndarray | None) -> str:

@@ -117,7 +117,7 @@ def find_jobs(
     if not photos:
         raise InputError("; ".join(map(str, tally.failures)))
 
-    listing = functools.cache(_images_by_stem)
+    listing = functools.cache(images_by_stem)
     matches: dict[Path, Path] = {}
     reasons: dict[Path, str] = {}
     for image, below in photos.items():
@@ -186,7 +186,8 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
-def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
+def images_by_stem(folder: Path) -> dict[str, list[Path]]:
+    """List the images of a folder, none if it is absent, by names without suffix."""
     images: dict[str, list[Path]] = {}
     if folder.is_dir():
         for path in sorted(folder.iterdir()):

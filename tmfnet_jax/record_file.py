@@ -7,12 +7,16 @@ import csv
 import dataclasses
 import io
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.evaluation_records import COLUMNS, Record, read_records
 from tmfnet_jax.files import atomic_write
+
+if sys.platform != "win32":
+    import fcntl
 
 _HEADER = (",".join(COLUMNS) + "\n").encode()
 
@@ -26,22 +30,35 @@ class RecordFile:
     Attributes:
       records: those in the file.
     Raises:
-      InputError: a file that is there is damaged, or it cannot be written.
+      InputError: a file that is there is damaged, another process adds to
+        it, or it cannot be written.
     """
 
     def __init__(self, path: Path):
         self.records: list[Record] = []
         try:
-            self._file = path.open("ab+")
-            self._file.seek(0)
-            whole = self._file.read().rfind(b"\n") + 1
-            self._file.truncate(whole)
-            if whole:
-                self.records = read_records(path)
-            else:
-                self._write(_HEADER)
+            with contextlib.ExitStack() as opened:
+                self._file = opened.enter_context(path.open("ab+"))
+                if sys.platform != "win32":
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._file.seek(0)
+                whole = self._file.read().rfind(b"\n") + 1
+                self._file.truncate(whole)
+                if whole:
+                    self.records = read_records(path)
+                else:
+                    self._write(_HEADER)
+                opened.pop_all()  # stays open
+        except BlockingIOError:
+            raise InputError(
+                f"{path}: another process adds to it; wait for its end or use another "
+                "folder"
+            ) from None
         except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+            raise InputError(
+                f"{path}: cannot be written ({error.strerror or error}); use another "
+                "folder"
+            ) from None
 
     def append(self, record: Record) -> None:
         """Add a row; after an OSError the file is as it was."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from tmfnet_jax.commands.common import add_command, check_writable, keep_inputs
@@ -111,7 +110,4 @@ def _compare(options: argparse.Namespace) -> None:
     parts = list(report(a, b, comparison, settings, names=names, listed=listed))
     if options.output is not None:
         parts.append(f"plot: {printable(str(options.output), limit=200)}")
-    # Names of images may hold letters that the terminal's encoding lacks.
-    encoding = sys.stdout.encoding or "utf-8"
-    text = "\n\n".join(parts).encode(encoding, "backslashreplace").decode(encoding)
-    print(text)
+    print("\n\n".join(parts))
