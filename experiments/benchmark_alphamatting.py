@@ -81,6 +81,10 @@ def main() -> None:
     results = {}
     for method in methods:
         print(f"{method.name}: {len(photos.names)} photos", flush=True)
+        if not method.compiles:
+            print(
+                "  (PyMatting compiles itself on its first use: a minute)", flush=True
+            )
         results[method.name] = _measure(method, photos, output)
     table = _table(results, photos, options.trimaps)
     print(f"\n{table}")
@@ -160,6 +164,11 @@ def _table(results: dict, photos: EvaluationSet, trimaps: str) -> str:
         rows.append((name, *values, f"{seconds:.2f}", stated))
     header = ("method", *HEADINGS, "s/image", "SAD, MSE vs. stated")
     title = f"{len(photos.names)} photos, {trimaps}, metrics: python; {device_name()}"
+    if comparable:
+        title += (
+            "\nStated: what is known of PyMatting on these photos, over the unknown "
+            "region; here known pixels count too"
+        )
     per_image = [
         (name, *(f"{records[i].sad:.2f}" for records, _ in results.values()))
         for i, name in enumerate(photos.names)

@@ -60,7 +60,7 @@ def add(commands) -> None:
         commands, "eval", _eval, "measure mattes on an evaluation set", _DETAILS
     )
     add = parser.add_argument
-    add("set", metavar="SET", help="a set listed below")
+    add("set", metavar="SET", help="a set listed above")
     add("folder", nargs="?", type=Path, metavar="DIR", help="where its files are")
     method = parser.add_mutually_exclusive_group()
     method.add_argument(
@@ -90,7 +90,7 @@ def add(commands) -> None:
     add = parser.add_argument_group("data").add_argument
     add("--trimaps", metavar="NAME", help="which trimaps, where there are several")
     add("--backgrounds", type=Path, metavar="DIR", help="photos to compose over")
-    add("--count", type=int, default=20, help="of generated images; default: 20")
+    add("--count", type=int, help="of generated images; default: 20")
 
     inference = parser.add_argument_group("inference")
     add_tta(inference)
@@ -112,7 +112,7 @@ def _eval(options: argparse.Namespace) -> int:
         print(inventory.report())
         return 0 if inventory.complete else EXIT_BAD_INPUT
     if inventory.missing or inventory.surplus or inventory.notes:
-        print(inventory.report(), file=sys.stderr)
+        print(inventory.report(listed=WORST), file=sys.stderr)
     if not inventory.complete:
         raise InputError(
             f"{options.folder}: {len(inventory.missing)} files are missing, see above; "
@@ -121,8 +121,10 @@ def _eval(options: argparse.Namespace) -> int:
     _check_options(options, examples)
     matte, method = _predictions(options, examples) or _network(options)
 
+    from tmfnet_jax.batch import say
     from tmfnet_jax.evaluation import evaluate
 
+    say(f"{len(examples.names)} images to measure")
     result = evaluate(
         examples,
         matte,
@@ -146,8 +148,8 @@ def _check_options(options: argparse.Namespace, examples: EvaluationSet) -> None
             raise InputError("--save-alphas needs a folder; give one with -o")
         if not examples.has_alpha:
             raise InputError(
-                f"{examples.name} has no public alpha: its result are the mattes; give "
-                "a folder for them with -o"
+                f"{examples.name} has no public alpha: its results are the mattes; "
+                "give a folder for them with -o"
             )
 
 
@@ -205,7 +207,7 @@ def _predictions(
     for name, file in files.items():
         content = hashlib.sha256(file.read_bytes()).hexdigest()
         digest.update(f"{name} {content}\n".encode())
-    return matte, {"network": None, "inference": {"files_sha256": digest.hexdigest()}}
+    return matte, {"inference": {"files_sha256": digest.hexdigest()}}
 
 
 def _matte_files(folder: Path, names: Sequence[str]) -> dict[str, Path]:

@@ -199,4 +199,4 @@ def _panel(
     colours, share = principal_colours(kernels)
     size = (shape[1], shape[0])
     colours = cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST)
-    return f"{caption}: {share:.0%}", colours
+    return f"{caption}, {share:.0%} of variance", colours

@@ -79,19 +79,24 @@ class Inventory:
         """Whether nothing is missing."""
         return not self.missing
 
-    def report(self) -> str:
-        """Return all of it as lines for a terminal."""
+    def report(self, *, listed: int | None = None) -> str:
+        """Return it as lines for a terminal, of each list so many names, or all."""
         rows = [
             (role, found, "any" if expected is None else str(expected))
             for role, found, expected in self.counts
         ]
-        lines = [f"source: {self.source}", f"licence: {self.licence}"]
-        lines.append(format_table(("files", "found", "expected"), rows))
+        lines = []
         for title, names in (("missing", self.missing), ("surplus", self.surplus)):
             if names:
                 lines.append(f"{title} ({len(names)}):")
+                shown = names[:listed]
                 # Names come from outside and must not steer the terminal.
-                lines += [f"  {n if n.isprintable() else ascii(n)}" for n in names]
+                lines += [f"  {n if n.isprintable() else ascii(n)}" for n in shown]
+                if len(shown) < len(names):
+                    lines.append(f"  and {len(names) - len(shown)} more: see --check")
+        # Last what a long list must not scroll away.
+        lines += [f"source: {self.source}", f"licence: {self.licence}"]
+        lines.append(format_table(("files", "found", "expected"), rows))
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 

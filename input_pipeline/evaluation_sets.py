@@ -15,6 +15,7 @@ from input_pipeline.triples import triples_set
 from tmfnet_jax.errors import InputError
 
 _COMPOSED = {spec.name: spec for spec in (COMPOSITION_1K, CIOM)}
+GENERATED_COUNT = 20
 _WITH_TRIMAPS = {
     "triples": triples_set,
     "alphamatting": alphamatting_set,
@@ -29,7 +30,7 @@ def open_set(
     *,
     trimaps: str | None = None,
     backgrounds: Path | None = None,
-    count: int = 20,
+    count: int | None = None,
 ) -> EvaluationSet:
     """Open an evaluation set: list its files and tell what is missing.
 
@@ -42,7 +43,7 @@ def open_set(
         trimap1 (unless given) or trimap2, of alphamatting-test one of trimap1 to 3
         (all unless given).
       backgrounds: folder of the photos that a composed set is laid over.
-      count: images of the generated set.
+      count: images of the generated set, 20 unless given.
     Returns:
       The set. Where its inventory has missing files, its names are those of the
       complete examples only, and scores are not those of the set.
@@ -55,18 +56,20 @@ def open_set(
     if folder is not None and name == "generated":
         raise InputError("set generated is made, not read; leave the folder out")
     if folder is None and name != "generated":
-        raise InputError(f"set {name} needs the place of its files; give it")
+        raise InputError(f"set {name} needs the place of its files: eval {name} DIR")
+    if count is not None and name != "generated":
+        raise InputError(f"set {name} is measured whole; leave --count out")
     if trimaps is not None and name not in _WITH_TRIMAPS:
         raise InputError(f"set {name} has no choice of trimaps; leave it out")
     if backgrounds is not None and name not in _COMPOSED:
         raise InputError(f"set {name} needs no backgrounds; leave them out")
     if backgrounds is None and name in _COMPOSED:
         raise InputError(
-            f"set {name} needs backgrounds; give the folder of the photos of "
+            f"set {name} needs --backgrounds: the folder of the photos of "
             + _COMPOSED[name].backgrounds_source
         )
     if folder is None:
-        return generated_set(count)
+        return generated_set(GENERATED_COUNT if count is None else count)
     if backgrounds is not None:
         return composition_set(folder, backgrounds=backgrounds, spec=_COMPOSED[name])
     choice = {} if trimaps is None else {"trimaps": trimaps}

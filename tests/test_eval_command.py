@@ -82,7 +82,8 @@ def test_saved_mattes_measure_the_same(triples, weights, tmp_path):
     assert run("triples", triples, *options) == 0
     rows = [read_records(tmp_path / n / "images.csv") for n in ("net", "files")]
     assert rows[0] == rows[1]
-    assert read_manifest(tmp_path / "files" / "manifest.json")["network"] is None
+    manifest = read_manifest(tmp_path / "files" / "manifest.json")
+    assert "network" not in manifest and list(manifest["inference"]) == ["files_sha256"]
 
 
 def test_bad_predictions(triples, tmp_path, capsys):

@@ -325,8 +325,9 @@ def test_options_that_a_set_does_not_take(tmp_path):
         ),
         ("generated", {"folder": tmp_path}, "is made, not read; leave the folder out"),
         ("generated", {"count": 0}, "cannot have 0 images"),
+        ("triples", {"folder": tmp_path, "count": 2}, "leave --count out"),
         ("triples", {}, "needs the place of its files"),
-        ("ciom", {"folder": tmp_path}, "needs backgrounds; .* photos of ADE20K"),
+        ("ciom", {"folder": tmp_path}, "needs --backgrounds: .* photos of ADE20K"),
         (
             "ciom",
             {"folder": tmp_path, "trimaps": "trimap1"},
@@ -347,6 +348,9 @@ def test_reports_cannot_steer_the_terminal():
         "here", "free", counts=(("image", 1, None),), missing=names, notes=("n",)
     )
     lines = inventory.report().splitlines()
-    assert lines[:2] == ["source: here", "licence: free"]
-    assert lines[4].split() == ["image", "1", "any"]
-    assert lines[5:] == ["missing (2):", r"  'a\x1b[2Jb'", r"  'c\nd'", "note: n"]
+    assert lines[:3] == ["missing (2):", r"  'a\x1b[2Jb'", r"  'c\nd'"]
+    assert lines[3:5] == ["source: here", "licence: free"]
+    assert lines[7].split() == ["image", "1", "any"]
+    assert lines[8:] == ["note: n"]
+    short = inventory.report(listed=1).splitlines()
+    assert short[1:3] == [r"  'a\x1b[2Jb'", "  and 1 more: see --check"]

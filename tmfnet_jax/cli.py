@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
 }
 # Packages that build on this one add commands: entry points to modules like these.
 PLUGINS = "tmfnet_jax.commands"
+_OWN_PACKAGES = ("tmfnet_jax", "input_pipeline", "experiments")
 
 
 def main(
@@ -57,6 +58,15 @@ def main(
         return options.run(options) or 0
     except EXPECTED_ERRORS as error:
         print(f"tmfnet: error: {reason(error)}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.partition(".")[0] in _OWN_PACKAGES:
+            raise
+        print(
+            f"tmfnet: error: this needs the package {error.name}; "
+            "pip install 'tmfnet-jax[train,eval]'",
+            file=sys.stderr,
+        )
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("tmfnet: interrupted", file=sys.stderr)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 METRICS_FILE = "metrics.jsonl"
+# With its unit, or nothing: "-33,859,571", "1065 G", "-".
+_NUMBER = re.compile(r"[-+]?[0-9][0-9.,]*(e[-+]?[0-9]+)?( ?[A-Z%])?|-|")
 
 
 class MetricWriter:
@@ -76,7 +79,8 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str
     cells = [[str(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     numeric = [
-        bool(rows) and not isinstance(rows[0][i], str) for i in range(len(header))
+        bool(rows) and all(_NUMBER.fullmatch(row[i]) for row in cells[1:])
+        for i in range(len(header))
     ]
 
     def line(row):

@@ -167,7 +167,9 @@ def _metric_table(comparison: Comparison) -> str:
 
 def _metric_row(summary: MetricComparison) -> tuple[str, ...]:
     low, high = summary.interval or (0.0, 0.0)
-    digits = _digits(min(abs(summary.difference), high - low) or summary.difference)
+    # So many that a bound never looks like the 0 on whose one side it lies.
+    shown = (summary.difference, high - low, *(summary.interval or ()))
+    digits = _digits(min((abs(value) for value in shown if value), default=0.0))
     interval = "undefined"
     if summary.interval is not None:
         interval = f"{low:+z.{digits}f} to {high:+z.{digits}f}"
