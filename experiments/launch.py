@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from absl import app, flags, logging
 
+from experiments.config_file import CONFIG_ERRORS, config_reason
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.inference import use_compile_cache
 
@@ -23,24 +24,11 @@ def run(main: Callable[[], None]) -> None:
 def _parse(arguments: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(arguments)
-    except flags.Error as error:
-        fail(_reason(error))
-    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        # Config overrides: an unknown key, a value of the wrong type, no such file.
-        fail(str(error))
+    except CONFIG_ERRORS as error:
+        fail(config_reason(error))
     if len(rest) > 1:
         fail(f"unexpected argument {rest[1]!r}; options start with --, see --help")
     return rest
-
-
-def _reason(error: BaseException) -> str:
-    """Word what a config raised; it comes wrapped, a traceback in its text."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, InputError):
-            error = cause  # the innermost one is the config's own
-        cause = cause.__cause__ or cause.__context__
-    return str(error)
 
 
 def _guarded(main: Callable[[], None]) -> None:

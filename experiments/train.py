@@ -25,10 +25,10 @@ from ml_collections import ConfigDict, config_flags
 from tqdm import tqdm
 
 from experiments import launch
-from input_pipeline.batches import batches
+from input_pipeline.batches import KINDS, batches
 from input_pipeline.recipe import Recipe
-from input_pipeline.sources import FolderSource, PooledSource, Source
-from input_pipeline.synthetic import SyntheticSource
+from input_pipeline.sources import Source
+from input_pipeline.training_sources import open_source
 from tmfnet_jax.checkpointing import RunCheckpoints
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.files import atomic_write
@@ -64,7 +64,7 @@ def train(config: ConfigDict, workdir: Path) -> TrainState:
     recipe = Recipe(**config.recipe.to_dict())
     mesh = data_mesh()
     check_batch_size(config.batch_size, mesh)
-    source = make_source(config)
+    source = open_source(config.data, seed=config.seed)
     open_workdir(workdir, config)
 
     # State: new, or the newest checkpoint's.
@@ -117,37 +117,6 @@ def train(config: ConfigDict, workdir: Path) -> TrainState:
     return state
 
 
-def make_source(config: ConfigDict) -> Source:
-    """Open the configured source of foregrounds and backgrounds."""
-    data = config.data
-    if data.kind == "synthetic":
-        photos = None
-        if data.backgrounds is not None:
-            photos = sorted(p for p in Path(data.backgrounds).glob("*") if p.is_file())
-            if not photos:
-                raise InputError(
-                    f"config.data.backgrounds: no files in {data.backgrounds}; "
-                    "give a folder of photos"
-                )
-        size = (data.size_px, data.size_px)
-        source: Source = SyntheticSource(seed=config.seed, size=size, photos=photos)
-        return PooledSource(source, size=data.pool) if data.pool else source
-    if data.kind != "folders":
-        raise InputError(
-            f"config.data.kind is {data.kind!r}; expected 'folders' or 'synthetic'"
-        )
-    for name in ("foregrounds", "backgrounds"):
-        if data[name] is None:
-            raise InputError(
-                f"config.data.{name} is not set; give a folder: "
-                f"--config.data.{name}=DIR"
-            )
-    alphas = None if data.alphas is None else Path(data.alphas)
-    return FolderSource(
-        Path(data.foregrounds), backgrounds=Path(data.backgrounds), alphas=alphas
-    )
-
-
 def make_batches(
     config: ConfigDict, source: Source, recipe: Recipe, first_step: int
 ) -> Generator[dict[str, np.ndarray], None, None]:
@@ -157,23 +126,24 @@ def make_batches(
         "batch_size": config.batch_size,
         "start_step": first_step,
         "shard": (jax.process_index(), jax.process_count()),
+        "num_workers": config.data.workers,
     }
-    if config.data.loader == "threads":
-        return batches(source, recipe, num_threads=config.data.workers, **options)
-    if config.data.loader != "tf":
+    loader = config.data.loader
+    if loader in KINDS:
+        return batches(source, recipe, kind=loader, **options)
+    if loader != "tf":
         raise InputError(
-            f"config.data.loader is {config.data.loader!r}; expected 'tf' or 'threads'"
+            f"config.data.loader is {loader!r}; expected 'tf', "
+            + " or ".join(map(repr, KINDS))
         )
     try:
         from input_pipeline import pipeline
     except ImportError:
         raise InputError(
             "TensorFlow is not installed; install tmfnet-jax[train] or set "
-            "--config.data.loader=threads"
+            "--config.data.loader=processes"
         ) from None
-    return pipeline.as_numpy(
-        pipeline.dataset(source, recipe, num_workers=config.data.workers, **options)
-    )
+    return pipeline.as_numpy(pipeline.dataset(source, recipe, **options))
 
 
 def open_workdir(workdir: Path, config: ConfigDict) -> None:

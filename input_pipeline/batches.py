@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
@@ -12,10 +12,14 @@ import numpy as np
 
 from input_pipeline.recipe import Recipe
 from input_pipeline.sample import SAMPLE_CHANNELS, make_sample
+from input_pipeline.sample_worker import Setup
 from input_pipeline.sources import Source
+from input_pipeline.workers import process_batches
 from tmfnet_jax.errors import InputError
 
 PREFETCHED_BATCHES = 2
+PREFETCHED_SAMPLES = 2  # per worker: enough for all of them whatever the batch size
+KINDS = ("threads", "processes")
 
 
 def batches(
@@ -26,13 +30,19 @@ def batches(
     batch_size: int,
     start_step: int = 0,
     shard: tuple[int, int] = (0, 1),
-    num_threads: int = 2,
+    num_workers: int = 2,
+    kind: str = "threads",
 ) -> Generator[dict[str, np.ndarray], None, None]:
-    """Stream batches without end, made by threads ahead of their use.
+    """Stream batches without end, made by workers ahead of their use.
 
-    Step s of the stream holds the samples [s * batch_size, (s + 1) * batch_size)
-    whatever the number of threads; shard (k, n) yields the k-th of n equal parts
-    of each step, in order. Close the generator to stop its threads.
+    Step s of the stream holds the samples [s * batch_size, (s + 1) * batch_size),
+    equal to the last bit whatever the kind and the number of workers; shard (k, n)
+    yields the k-th of n equal parts of each step, in order. Nothing is started
+    before the first batch is asked for. Close the generator to stop its workers.
+
+    Processes keep any number of cores busy; threads wait for each other where the
+    making of a sample holds Python's lock. Processes need a source that can be
+    pickled, of a class in a module that can be imported.
 
     Args:
       source: of foregrounds and backgrounds.
@@ -41,37 +51,63 @@ def batches(
       batch_size: samples in a step over all shards.
       start_step: first step to give; a run resumes with the steps it has done.
       shard: number of this part and of all parts.
-      num_threads: that make samples.
+      num_workers: that make samples.
+      kind: of worker, "threads" or "processes".
     Returns:
       Generator of dicts as of `make_sample` with a leading axis of
-      batch_size / shards.
+      batch_size / shards; the arrays are the receiver's own.
     Raises:
-      InputError: at once for options that do not fit, later for a bad source.
+      InputError: at once for options that do not fit or a source that cannot be
+        pickled; later for a bad source, or for a process that died.
+      RuntimeError: for another exception in a process; threads pass it on as it is.
     """
-    if num_threads < 1:
-        raise InputError(f"num_threads is {num_threads}; give at least 1")
+    if kind not in KINDS:
+        raise InputError(f"kind is {kind!r}; expected {' or '.join(map(repr, KINDS))}")
+    if num_workers < 1:
+        raise InputError(f"num_workers is {num_workers}; give at least 1")
     first, part = shard_bounds(batch_size, shard, start_step=start_step)
+    make = functools.partial(make_sample, source, recipe, seed=seed)
+    starts = (step * batch_size + first for step in count(start_step))
+    steps = (range(start, start + part) for start in starts)
+    ahead = max(PREFETCHED_BATCHES, -(-PREFETCHED_SAMPLES * num_workers // part))
+    if kind == "threads":
+        return thread_batches(make, steps, ahead=ahead, num_workers=num_workers)
+    side = recipe.crop_px
+    shapes = {name: (side, side, n) for name, n in SAMPLE_CHANNELS.items()}
+    setup = Setup(make, shapes, rows=ahead * part)
+    return process_batches(setup, steps, num_workers=num_workers)
 
-    def stream() -> Generator[dict[str, np.ndarray], None, None]:
-        make = functools.partial(make_sample, source, recipe, seed=seed)
-        pool = ThreadPoolExecutor(num_threads, thread_name_prefix="make_sample")
-        try:
-            pending: deque = deque()
-            for step in count(start_step):
-                start = step * batch_size + first
-                pending.append(
-                    [pool.submit(make, index=start + i) for i in range(part)]
-                )
-                if len(pending) > PREFETCHED_BATCHES:
-                    samples = [future.result() for future in pending.popleft()]
-                    yield {
-                        name: np.stack([sample[name] for sample in samples])
-                        for name in SAMPLE_CHANNELS
-                    }
-        finally:
-            pool.shutdown(cancel_futures=True)
 
-    return stream()
+def thread_batches(
+    make: Callable[..., dict[str, np.ndarray]],
+    steps: Iterable[range],
+    *,
+    ahead: int,
+    num_workers: int,
+) -> Generator[dict[str, np.ndarray], None, None]:
+    """Stream batches made by threads, in order.
+
+    Args:
+      make: called as make(index=...), gives a sample.
+      steps: indices of the samples of each batch, without end.
+      ahead: batches made before they are asked for.
+      num_workers: threads.
+    Returns:
+      Generator of dicts of arrays [samples of a batch, *shape].
+    """
+    pool = ThreadPoolExecutor(num_workers, thread_name_prefix="make_sample")
+    try:
+        pending: deque = deque()
+        for indices in steps:
+            pending.append([pool.submit(make, index=index) for index in indices])
+            if len(pending) > ahead:
+                samples = [future.result() for future in pending.popleft()]
+                yield {
+                    name: np.stack([sample[name] for sample in samples])
+                    for name in samples[0]
+                }
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def shard_bounds(

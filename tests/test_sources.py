@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 
 import cv2
 import numpy as np
 import pytest
 
+from input_pipeline.image_files import list_photos
 from input_pipeline.sources import FolderSource, PooledSource
+from input_pipeline.synthetic import SyntheticSource
 from tmfnet_jax.errors import InputError
 
 
@@ -124,13 +127,16 @@ def test_all_problems_of_the_folders_are_told_at_once(tmp_path):
         source_of(tmp_path)
     message = str(caught.value)
     assert "\n" not in message
-    assert "no images in the folder of backgrounds" in message
-    assert "1.png, 2.png, 3.png, 4.png, 5.png and 2 more" in message
-    assert "alphas named alike up to their suffix, keep one of each: 0.png" in message
+    assert f"backgrounds: {tmp_path / 'bg'}: no photos there" in message
+    assert "missing, or there more than once: " in message
+    assert f"{tmp_path / 'alpha' / '0'} (there are 0.bmp, 0.png; keep one), " in message
+    assert f"{tmp_path / 'alpha' / '4'} and 3 more" in message
 
 
 def test_missing_folder_is_named(folders):
-    with pytest.raises(InputError, match="folder of alphas .*nowhere: No such file"):
+    with pytest.raises(
+        InputError, match="alphas: .*nowhere: cannot be listed .No such"
+    ):
         source_of(folders, alphas="nowhere")
 
 
@@ -157,6 +163,74 @@ def test_vanished_file_is_refused_by_name(folders):
     (folders / "bg" / "sky.png").unlink()
     with pytest.raises(InputError, match=r"sky\.png: cannot be read \(No such file"):
         source.background(0)
+
+
+def test_empty_alpha_is_refused_by_name(folders):
+    write(folders / "alpha" / "a.bmp", np.zeros((4, 5), np.uint8))
+    with pytest.raises(InputError, match=r"a\.bmp: is 0 everywhere"):
+        source_of(folders).foreground(0)
+    write(folders / "cut" / "one.png", np.zeros((4, 5, 4), np.uint8))
+    cutouts = source_of(folders, foregrounds="cut", alphas=None)
+    with pytest.raises(InputError, match=r"one\.png: is 0 everywhere"):
+        cutouts.foreground(0)
+
+
+def test_several_folders_are_one_source(folders):
+    write(
+        folders / "cut" / "b.png", np.dstack([colours(4, 5, 8), colours(4, 5)[..., 0]])
+    )
+    write(folders / "more" / "tree.png", colours(3, 3, 9))
+    source = FolderSource(
+        [folders / "fg", folders / "cut"],
+        alphas=[folders / "alpha", None],
+        backgrounds=[folders / "more", folders / "bg"],
+    )
+    assert [f.name for f in source.foregrounds] == ["a", "b", "b"]
+    np.testing.assert_array_equal(source.foreground(2)[0], colours(4, 5, 8))
+    assert [p.name for p in source.backgrounds] == ["tree.png", "sky.png"]
+    with pytest.raises(ValueError, match="shorter"):
+        FolderSource([folders / "fg"] * 2, alphas=["alpha"], backgrounds=folders / "bg")
+
+
+@pytest.mark.parametrize(
+    ("photo", "mask", "above"),
+    [
+        ("train2017/1.jpg", "annotations/1.png", "."),
+        ("VOCdevkit/VOC2012/JPEGImages/1.jpg", "SegmentationClass/1.png", "."),
+        ("VOC2012/JPEGImages/1.jpg", "VOC2012/SegmentationClass/1.png", "VOC2012"),
+        ("ADEChallengeData2016/images/training/1.jpg", "annotations/1.png", "."),
+        ("holiday/sea/day1/1.jpg", ".thumbnails/1.png", "."),
+    ],
+)
+def test_photos_are_found_without_the_masks_beside_them(tmp_path, photo, mask, above):
+    for name in (photo, mask):
+        (tmp_path / name).parent.mkdir(parents=True)
+        write(tmp_path / name, colours(4, 5))
+    top = tmp_path / above
+    assert list_photos(top) == [tmp_path / photo]
+
+
+def test_photos_come_once_in_order_of_their_paths(tmp_path):
+    names = ("b/2.png", "a/9.PNG", "c.png", "a/notes.txt", "a/b/c/d/deep.png")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "z").symlink_to(tmp_path / "b")
+    found = [p.relative_to(tmp_path).as_posix() for p in list_photos(tmp_path)]
+    assert found == ["a/9.PNG", "b/2.png", "c.png"]
+
+
+def test_sources_can_be_pickled(folders):
+    pooled = PooledSource(SyntheticSource(seed=3, size=(32, 40)), size=2)
+    pooled.foreground(1)
+    for source in (source_of(folders), pooled):
+        copy = pickle.loads(pickle.dumps(source))
+        assert copy.num_foregrounds == source.num_foregrounds
+        assert copy.num_backgrounds == source.num_backgrounds
+        for ours, theirs in zip(source.foreground(1), copy.foreground(1), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_array_equal(source.background(0), copy.background(0))
 
 
 def test_float_pixels_are_refused(folders):

@@ -28,13 +28,24 @@ def base_config() -> ConfigDict:
     config.optimizer.warmup_ratio = 0.001
 
     config.data = ConfigDict()
-    config.data.kind = "folders"  # "folders" or "synthetic"
-    config.data.foregrounds = placeholder(str)  # folder of images or RGBA cut-outs
-    config.data.alphas = placeholder(str)  # folder of mattes, same file stems
-    config.data.backgrounds = placeholder(str)  # folder of photos
+    # "folders", "composition-1k", "ciom", "prepared", "tfds" or "synthetic"
+    config.data.kind = "folders"
+    # Of all kinds; of "prepared" only to replace its own, of "synthetic" to take
+    # textures and scenes from. Folder of photos, or several with commas between.
+    config.data.backgrounds = placeholder(str)
+    # "composition-1k", "ciom": folder of the data set; "prepared": what `tmfnet
+    # prepare` wrote; "tfds": the set's prepared folder or its name.
+    config.data.folder = placeholder(str)
+    # "folders": folders of foregrounds and of their alphas, files of equal names;
+    # several with commas between. Without alphas they are RGBA cut-outs.
+    config.data.foregrounds = placeholder(str)
+    config.data.alphas = placeholder(str)
+    # "synthetic"
     config.data.size_px = 320  # side of a generated foreground
     config.data.pool = 0  # generated foregrounds kept in memory; 0: always new ones
-    config.data.loader = "tf"  # "tf" (tf.data) or "threads" (no TensorFlow)
+    # How samples are made; they are the same whatever is set here: "tf" (tf.data),
+    # "threads" or "processes" (both without TensorFlow; processes for many cores).
+    config.data.loader = "tf"
     config.data.workers = 2  # samples made at a time
 
     config.recipe = ConfigDict()  # fields of input_pipeline.recipe.Recipe
