@@ -72,7 +72,8 @@ def _data(root: Path) -> tuple[FolderSource, PreparedSource]:
     for i in range(BACKGROUNDS):
         write_image(backgrounds / f"{i:02}.jpg", scenes.background(i))
     command = ["prepare", "folders", str(foregrounds), "--alphas", str(alphas)]
-    command += ["--backgrounds", str(backgrounds), "-o", str(root / "prepared")]
+    command += ["--backgrounds", str(backgrounds), "--raw-backgrounds"]
+    command += ["-o", str(root / "prepared")]
     if cli.main(command, commands=[prepare]):
         raise RuntimeError("tmfnet prepare failed")
     source = FolderSource(foregrounds, alphas=alphas, backgrounds=backgrounds)

@@ -74,6 +74,12 @@ def add(commands) -> None:
         metavar="PX",
         help="longer side of larger photos, 0: as they are; default: 2048",
     )
+    add(
+        "--raw-backgrounds",
+        action="store_true",
+        help="write the pixels of backgrounds too: 3 bytes each, nothing to decode; "
+        "pays for photos of some megapixels",
+    )
     add = parser.add_argument_group("synthetic").add_argument
     add("--count", type=int, default=500, help="of foregrounds; default: 500")
     add("--size-px", type=int, default=320, help="side of a foreground; default: 320")
@@ -97,13 +103,17 @@ def _prepare(options: argparse.Namespace) -> int:
         foregrounds=foregrounds,
         backgrounds=backgrounds,
         background_side_px=options.background_side,
+        raw_backgrounds=options.raw_backgrounds,
     )
     to_do = preparation.to_do
     say(
         f"to do: {len(to_do[FOREGROUNDS])} of {len(foregrounds)} foregrounds, "
         f"{len(to_do[BACKGROUNDS])} of {len(backgrounds)} backgrounds"
     )
-    _check_space(options.output, estimate_bytes(**to_do))
+    estimated = estimate_bytes(
+        **to_do, raw_side=options.background_side if options.raw_backgrounds else None
+    )
+    _check_space(options.output, estimated)
     try:
         skipped = preparation.run(num_threads=options.threads)
     except KeyboardInterrupt:
@@ -133,12 +143,15 @@ def _originals(
     from input_pipeline.training_sources import foreground_folders
 
     photos = list_backgrounds(options)
+    settings: dict[str, Any] = {
+        "kind": options.kind,
+        "raw_backgrounds": options.raw_backgrounds,
+    }
     if options.kind == "synthetic":
         source = SyntheticSource(
             seed=options.seed, size=(options.size_px, options.size_px), photos=photos
         )
-        settings = {
-            "kind": options.kind,
+        settings |= {
             "size_px": options.size_px,
             "seed": options.seed,
             "photos": [str(photo) for photo in photos],
@@ -154,7 +167,7 @@ def _originals(
     return (
         originals.foregrounds_in_files(foregrounds),
         originals.backgrounds_in_files(photos),
-        {"kind": options.kind, "background_side_px": options.background_side},
+        settings | {"background_side_px": options.background_side},
     )
 
 

@@ -73,7 +73,10 @@ def generated(source: Source, count: int) -> tuple[list[Original], list[Original
 
 
 def estimate_bytes(
-    foregrounds: Sequence[Original], backgrounds: Sequence[Original]
+    foregrounds: Sequence[Original],
+    backgrounds: Sequence[Original],
+    *,
+    raw_side: int | None = None,
 ) -> int:
     """Estimate the disk space that originals will take once prepared.
 
@@ -81,17 +84,26 @@ def estimate_bytes(
       foregrounds: of which some are decoded to learn their size.
       backgrounds: of which the files' sizes are looked up; of generated ones, one
         is made.
+      raw_side: longer side that backgrounds are reduced to, 0 for none, where their
+        pixels will be written; then some of them are decoded as well.
     """
-    places = np.linspace(0, len(foregrounds) - 1, min(_SAMPLED, len(foregrounds)))
-    sizes = [_pixel_bytes(foregrounds[round(place)]) for place in places]
-    known = [size for size in sizes if size]
-    total = len(foregrounds) * sum(known) / max(1, len(known))
+    total = _extrapolate(foregrounds)
+    if raw_side is not None:
+        return round(total + _extrapolate(backgrounds, side=raw_side))
     made = [original for original in backgrounds if not original.files]
     if made:
         total += len(made) * _pixel_bytes(made[0])
     for original in backgrounds:
         total += sum(size for size, _ in original.stamps() or [])
     return round(total)
+
+
+def _extrapolate(originals: Sequence[Original], *, side: int = 0) -> float:
+    """Bytes of the pixels of all, by some of them; sides above `side` are reduced."""
+    places = np.linspace(0, len(originals) - 1, min(_SAMPLED, len(originals)))
+    sizes = [_pixel_bytes(originals[round(place)], side) for place in places]
+    known = [size for size in sizes if size]
+    return len(originals) * sum(known) / max(1, len(known))
 
 
 def _alone(function: Callable[..., np.ndarray], key: object) -> tuple[np.ndarray]:
@@ -105,9 +117,11 @@ def _relative(paths: Sequence[Path]) -> list[str]:
     return [Path(os.path.relpath(path, top)).as_posix() for path in paths]
 
 
-def _pixel_bytes(original: Original) -> int:
+def _pixel_bytes(original: Original, side: int = 0) -> float:
     """Return the size of the pixels; 0 if they cannot be read."""
     try:
-        return sum(array.nbytes for array in original.load())
+        arrays = original.load()
     except EXPECTED_ERRORS:
         return 0
+    scale = min(1, side / max(arrays[0].shape[:2])) if side else 1
+    return scale**2 * sum(array.nbytes for array in arrays)

@@ -9,6 +9,7 @@ anew under another number, so that an index always fits its files.
 from __future__ import annotations
 
 import hashlib
+import io
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from input_pipeline.preparation_folder import (
     write_json,
 )
 from input_pipeline.prepared import (
+    ARRAY_SUFFIX,
     BACKGROUNDS,
     FOREGROUNDS,
     FORMAT,
@@ -73,6 +75,7 @@ class Preparation:
         foregrounds: Sequence[Original],
         backgrounds: Sequence[Original],
         background_side_px: int,
+        raw_backgrounds: bool = False,
     ):
         """Look at what the folder holds; nothing is written.
 
@@ -84,10 +87,12 @@ class Preparation:
           backgrounds: likewise.
           background_side_px: longer side that larger backgrounds are reduced to; 0
             keeps them all. Smaller ones stay as they are, byte by byte.
+          raw_backgrounds: write their pixels, as those of foregrounds.
         Raises:
           InputError: a folder of other things, or one with other settings.
         """
         self._folder, self._side = folder, background_side_px
+        self._raw_backgrounds = raw_backgrounds
         self._settings = {**FORMAT, **settings}
         check_folder(folder, self._settings)
         self._journal = read_journal(folder)
@@ -187,16 +192,20 @@ class Preparation:
         self, original: Original, image: np.ndarray
     ) -> tuple[str, bytes, np.ndarray]:
         """Return suffix, bytes and pixels of the file to keep for a background."""
-        if not original.files:
-            return ".png", encode_image(image, ".png"), image
         height, width = image.shape[:2]
         scale = self._side / max(height, width)
-        if not 0 < scale < 1:
-            (path,) = original.files
-            return path.suffix.lower(), path.read_bytes(), image
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        return ".jpg", encode_image(image, ".jpg"), image
+        reduced = bool(original.files) and 0 < scale < 1
+        if reduced:
+            size = (max(1, round(width * scale)), max(1, round(height * scale)))
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        if self._raw_backgrounds:
+            return ARRAY_SUFFIX, b"".join(_array_parts(image)), image
+        if reduced:
+            return ".jpg", encode_image(image, ".jpg"), image
+        if not original.files:
+            return ".png", encode_image(image, ".png"), image
+        (path,) = original.files
+        return path.suffix.lower(), path.read_bytes(), image
 
     def _finish(self, skipped: Sequence[Skipped]) -> None:
         index: dict[str, Any] = {**self._settings}
@@ -232,11 +241,17 @@ class Preparation:
 
 def _write_array(path: Path, array: np.ndarray) -> None:
     """Write a .npy file; NumPy's own writer does not say that a disk is full."""
-    array = np.ascontiguousarray(array)
     with atomic_write(path) as file:
-        header = np.lib.format.header_data_from_array_1_0(array)
-        np.lib.format.write_array_header_1_0(file, header)
-        file.write(array.data)
+        file.writelines(_array_parts(array))
+
+
+def _array_parts(array: np.ndarray) -> tuple[bytes, memoryview]:
+    """Return the header and the pixels of a .npy file."""
+    array = np.ascontiguousarray(array)
+    header = io.BytesIO()
+    fields = np.lib.format.header_data_from_array_1_0(array)
+    np.lib.format.write_array_header_1_0(header, fields)
+    return header.getvalue(), array.data
 
 
 def _sha256(path: Path) -> str:

@@ -6,7 +6,7 @@ A folder that `tmfnet prepare` writes (`input_pipeline/preparation.py`):
                              the files it was made of; written last
     foregrounds/N.image.npy  uint8 [H, W, 3] RGB, not compressed
     foregrounds/N.alpha.npy  uint8 [H, W]
-    backgrounds/N.SUFFIX     image files
+    backgrounds/N.SUFFIX     image files, or pixels in .npy
     skipped.json             what could not be read, if anything
     settings.json  done.jsonl   for a run that goes on
 
@@ -32,6 +32,7 @@ FORMAT = {"format": "tmfnet-prepared", "version": 1}
 INDEX_FILE = "index.json"
 SETTINGS_FILE = "settings.json"
 FOREGROUNDS, BACKGROUNDS = "foregrounds", "backgrounds"  # roles and folders
+ARRAY_SUFFIX = ".npy"
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ class PreparedSource:
 
     def background(self, index: int) -> np.ndarray:
         """Read one background: uint8 [H, W, 3]; InputError if it cannot be read."""
-        return read_background(self.backgrounds[index])
+        path = self.backgrounds[index]
+        return _map(path) if path.suffix == ARRAY_SUFFIX else read_background(path)
 
 
 def read_index(folder: Path) -> PreparedIndex:
@@ -184,7 +186,7 @@ def _plain(name: str) -> str:
     return name
 
 
-def _map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _map(path: Path, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """Map an array file; a plain array, so that views of it stay plain as well."""
     try:
         array = np.lib.format.open_memmap(path, mode="r")
@@ -195,6 +197,7 @@ def _map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         ) from None
     except (ValueError, EOFError, SyntaxError, tokenize.TokenError):
         raise InputError(_damaged(path)) from None
+    shape = shape or (*array.shape[:2], 3)
     if array.shape != shape or array.dtype != np.uint8 or not array.flags.c_contiguous:
         raise InputError(
             f"{path}: holds {array.dtype} {list(array.shape)}, its index says uint8 "

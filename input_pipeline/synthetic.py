@@ -11,8 +11,8 @@ import numpy as np
 
 from input_pipeline.backdrops import backdrop
 from input_pipeline.canvas import coverage, straighten
-from input_pipeline.silhouettes import ellipse
 from input_pipeline.image_files import eight_bits
+from input_pipeline.silhouettes import ellipse
 from input_pipeline.subjects import KINDS, body
 from input_pipeline.textures import noise, paint
 from tmfnet_jax.errors import InputError

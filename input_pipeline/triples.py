@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from input_pipeline.evaluation import EvaluationSet, Example, Inventory
-from input_pipeline.paired_files import find_layout, pair_files, stems
 from input_pipeline.image_files import eight_bits
+from input_pipeline.paired_files import find_layout, pair_files, stems
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.images import read_alpha, read_image, read_mask
 from tmfnet_jax.trimap import canonical_trimap

@@ -109,6 +109,24 @@ def test_only_large_photos_are_reduced(originals, tmp_path):
     assert PreparedSource(kept).background(3).shape == (40, 90, 3)
 
 
+def test_backgrounds_can_be_pixels(originals, tmp_path):
+    for name, more in (("files", ()), ("raw", ("--raw-backgrounds",))):
+        assert run(command(originals, tmp_path / name, *more)) == 0
+    files, raw = (PreparedSource(tmp_path / name) for name in ("files", "raw"))
+    for index in range(files.num_backgrounds):
+        assert raw.backgrounds[index].suffix == ".npy"
+        np.testing.assert_array_equal(
+            raw.background(index), files.background(index), strict=True
+        )
+    raw.backgrounds[0].write_bytes(b"no pixels")
+    with pytest.raises(InputError, match="is damaged; remove it"):
+        raw.background(0)
+    photos = backgrounds_in_files(files.backgrounds)
+    assert estimate_bytes([], photos, raw_side=0) == sum(
+        files.background(index).size for index in range(len(photos))
+    )
+
+
 def test_generated_data_are_those_of_the_source(tmp_path):
     output = tmp_path / "prepared"
     arguments = ["prepare", "synthetic", "--size-px", "32", "--seed", "5"]
