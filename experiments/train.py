@@ -36,7 +36,12 @@ from tmfnet_jax.model import TMFNetConfig
 from tmfnet_jax.optim import OptimizerConfig, learning_rate_schedule, make_optimizer
 from tmfnet_jax.parameters import initial_network
 from tmfnet_jax.reporting import MetricWriter
-from tmfnet_jax.sharding import check_batch_size, data_mesh, put_batch, replicate
+from tmfnet_jax.sharding import (
+    check_batch_size,
+    data_mesh,
+    prefetch_to_device,
+    replicate,
+)
 from tmfnet_jax.train_step import TrainState, create_state, make_train_step
 from tmfnet_jax.weights import write_weights
 
@@ -83,6 +88,7 @@ def train(config: ConfigDict, workdir: Path) -> TrainState:
                 workdir, resume_step=first, tensorboard=config.tensorboard
             ) as writer,
             closing(make_batches(config, source, recipe, first)) as stream,
+            closing(prefetch_to_device(mesh, stream)) as batches_on_devices,
             tqdm(
                 total=optimization.steps, initial=first, unit="step", mininterval=1
             ) as bar,
@@ -90,7 +96,7 @@ def train(config: ConfigDict, workdir: Path) -> TrainState:
         ):
             since, clock = first, time.perf_counter()
             for step in range(first + 1, optimization.steps + 1):
-                state, metrics = step_function(state, put_batch(mesh, next(stream)))
+                state, metrics = step_function(state, next(batches_on_devices))
                 bar.update()
                 if step % config.log_every == 0 or step == optimization.steps:
                     scalars = {k: float(v) for k, v in jax.device_get(metrics).items()}

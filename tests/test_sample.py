@@ -1,15 +1,11 @@
-"""Samples as pure functions of (seed, index), and the plain stream of batches."""
+"""Samples as pure functions of (seed, index)."""
 
 from __future__ import annotations
-
-import itertools
-import threading
 
 import numpy as np
 import pytest
 
 from input_pipeline import sample
-from input_pipeline.batches import batches
 from input_pipeline.composition import composite
 from input_pipeline.recipe import Recipe
 from input_pipeline.sample import make_sample
@@ -62,13 +58,6 @@ def assert_equal(one, other):
     assert list(one) == list(other) == list(sample.SAMPLE_CHANNELS)
     for name in one:
         np.testing.assert_array_equal(one[name], other[name])
-
-
-def take(number, stream):
-    """Take the first batches and stop the stream's threads."""
-    taken = list(itertools.islice(stream, number))
-    stream.close()
-    return taken
 
 
 def test_defaults_are_the_papers_recipe():
@@ -186,87 +175,3 @@ def test_foreground_without_an_edge_is_replaced_by_another():
 def test_source_without_any_edge_is_refused():
     with pytest.raises(InputError, match="20 foregrounds running, .* left no unknown"):
         make_sample(HardSource({}), PLAIN, seed=10, index=0)
-
-
-def test_step_holds_the_samples_of_its_indices():
-    source = DiscSource()
-    steps = take(2, batches(source, LIVELY, seed=11, batch_size=3))
-    for step, batch in enumerate(steps):
-        for place in range(3):
-            made = make_sample(source, LIVELY, seed=11, index=3 * step + place)
-            assert_equal({name: batch[name][place] for name in batch}, made)
-
-
-def test_order_does_not_depend_on_the_threads():
-    streams = [
-        batches(DiscSource(), LIVELY, seed=12, batch_size=4, num_threads=number)
-        for number in (1, 4)
-    ]
-    for one, four in zip(*(take(4, stream) for stream in streams), strict=True):
-        assert_equal(one, four)
-
-
-def test_resumed_stream_is_the_tail_of_the_whole():
-    options = {"seed": 13, "batch_size": 2}
-    whole = take(5, batches(DiscSource(), LIVELY, **options))
-    tail = take(2, batches(DiscSource(), LIVELY, start_step=3, **options))
-    for one, other in zip(whole[3:], tail, strict=True):
-        assert_equal(one, other)
-
-
-def test_shards_together_are_the_whole():
-    options = {"seed": 14, "batch_size": 6}
-    whole = take(2, batches(DiscSource(), LIVELY, **options))
-    shards = [
-        take(2, batches(DiscSource(), LIVELY, shard=(number, 3), **options))
-        for number in range(3)
-    ]
-    for step, batch in enumerate(whole):
-        parts = [shard[step] for shard in shards]
-        assert all(len(part["image"]) == 2 for part in parts)
-        assert_equal(
-            {name: np.concatenate([part[name] for part in parts]) for name in batch},
-            batch,
-        )
-
-
-def test_error_in_a_thread_reaches_the_consumer_and_stops_the_threads():
-    class Broken(DiscSource):
-        def foreground(self, index):
-            if index == 5:
-                raise InputError("5.png is damaged")
-            return super().foreground(index)
-
-    stream = batches(Broken(foregrounds=None), PLAIN, seed=15, batch_size=2)
-    assert len(list(itertools.islice(stream, 2))) == 2
-    with pytest.raises(InputError, match=r"5\.png is damaged"):
-        next(stream)
-    assert not own_threads()
-
-
-def test_closing_the_stream_stops_its_threads():
-    stream = batches(DiscSource(), PLAIN, seed=16, batch_size=2, num_threads=3)
-    next(stream)
-    assert own_threads()
-    stream.close()
-    assert not own_threads()
-
-
-def own_threads():
-    """List the threads of streams that are alive."""
-    return [t for t in threading.enumerate() if t.name.startswith("make_sample")]
-
-
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"num_threads": 0}, "num_threads is 0"),
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"shard": (0, 3)}, "batch_size is 4; give a multiple of the 3 shards"),
-        ({"shard": (2, 2)}, r"shard is \(2, 2\)"),
-        ({"start_step": -1}, "start_step is -1"),
-    ],
-)
-def test_options_that_do_not_fit_are_refused_at_once(options, message):
-    with pytest.raises(InputError, match=message):
-        batches(DiscSource(), PLAIN, **{"seed": 17, "batch_size": 4} | options)

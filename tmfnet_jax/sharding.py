@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 
 import jax
 import numpy as np
@@ -49,3 +51,46 @@ def check_batch_size(batch_size: int, mesh: Mesh) -> None:
             f"batch_size is {batch_size}; expected a multiple of the number of "
             f"devices, {mesh.size}"
         )
+
+
+def prefetch_to_device(
+    mesh: Mesh,
+    stream: Generator[Mapping[str, np.ndarray], None, None],
+    *,
+    depth: int = 2,
+) -> Generator[dict[str, jax.Array], None, None]:
+    """Copy batches to the devices ahead of their use.
+
+    Copies run beside the computation: while a step works on one batch, the next
+    ones are on their way.
+
+    Args:
+      mesh: from `data_mesh`.
+      stream: of this process's batches; closed with this generator. It must leave
+        a batch as it is once given, as the copy may read it later.
+      depth: batches on the devices at a time, the one in use included.
+    Returns:
+      Generator of batches as of `put_batch`, in order. An error of the stream is
+      raised after the batches before it.
+    Raises:
+      InputError: at once, if depth is below 1.
+    """
+    if depth < 1:
+        raise InputError(f"depth is {depth}; give at least 1")
+    return _prefetch(mesh, stream, depth)
+
+
+def _prefetch(
+    mesh: Mesh, stream: Generator[Mapping[str, np.ndarray], None, None], depth: int
+) -> Generator[dict[str, jax.Array], None, None]:
+    pending: deque[dict[str, jax.Array]] = deque()
+    with closing(stream):
+        try:
+            for batch in stream:
+                pending.append(put_batch(mesh, batch))
+                if len(pending) == depth:
+                    yield pending.popleft()
+        except Exception:
+            yield from pending
+            raise
+        yield from pending
