@@ -25,8 +25,8 @@ from absl import flags
 from experiments import launch
 from experiments.panels import grey, stack
 from experiments.peers import PEERS, peer
-from input_pipeline.evaluation import EvaluationSet
-from input_pipeline.evaluation_sets import open_set
+from input_pipeline.evaluation_data.evaluation import EvaluationSet
+from input_pipeline.evaluation_data.evaluation_sets import open_set
 from tmfnet_jax.environment import device_name
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.evaluation import PREDICTIONS_FOLDER, evaluate

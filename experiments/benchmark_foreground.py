@@ -32,8 +32,8 @@ import numpy as np
 from absl import flags
 
 from experiments import launch
-from input_pipeline.composition import composite
-from input_pipeline.synthetic import SyntheticSource
+from input_pipeline.procedural.synthetic import SyntheticSource
+from input_pipeline.protocol.composition import composite
 from tmfnet_jax.reporting import format_table
 
 SEED = 11

@@ -23,14 +23,14 @@ import cv2
 from absl import flags
 
 from experiments import launch, prepare
-from input_pipeline.batches import batches
-from input_pipeline.prepared import PreparedSource
-from input_pipeline.recipe import Recipe
-from input_pipeline.sample import make_sample
-from input_pipeline.sources import FolderSource
-from input_pipeline.synthetic import SyntheticSource
-from input_pipeline.whole_sample import assemble_whole
-from input_pipeline.window_sample import assemble_window
+from input_pipeline.procedural.synthetic import SyntheticSource
+from input_pipeline.protocol.recipe import Recipe
+from input_pipeline.protocol.sample import make_sample
+from input_pipeline.protocol.whole_sample import assemble_whole
+from input_pipeline.protocol.window_sample import assemble_window
+from input_pipeline.streams.batches import batches
+from input_pipeline.training_data.prepared import PreparedSource
+from input_pipeline.training_data.sources import FolderSource
 from tmfnet_jax import cli
 from tmfnet_jax.environment import device_name
 from tmfnet_jax.images import write_image

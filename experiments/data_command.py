@@ -21,8 +21,8 @@ from tmfnet_jax.commands.common import EXIT_BAD_INPUT, add_command
 from tmfnet_jax.errors import InputError
 
 if TYPE_CHECKING:
-    from input_pipeline.data_check import Findings
-    from input_pipeline.image_files import ForegroundFiles
+    from input_pipeline.training_data.data_check import Findings
+    from input_pipeline.training_data.image_files import ForegroundFiles
 
 FILE_KINDS = ("folders", "composition-1k", "ciom")
 KINDS = (*FILE_KINDS, "prepared")
@@ -87,8 +87,12 @@ def add(commands) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from input_pipeline.data_check import Findings, check_files, check_source
-    from input_pipeline.prepared import PreparedSource, read_index
+    from input_pipeline.training_data.data_check import (
+        Findings,
+        check_files,
+        check_source,
+    )
+    from input_pipeline.training_data.prepared import PreparedSource, read_index
 
     check_data(options, *KINDS)
     findings = Findings()
@@ -109,9 +113,9 @@ def _check(options: argparse.Namespace) -> int:
 
 def _listed(options: argparse.Namespace, findings: Findings) -> list[ForegroundFiles]:
     """List the foregrounds; what is missing becomes problems, not an error."""
-    from input_pipeline.image_files import list_foregrounds
-    from input_pipeline.training_sets import TRAINING_SETS, check_whole
-    from input_pipeline.training_sources import foreground_folders
+    from input_pipeline.training_data.image_files import list_foregrounds
+    from input_pipeline.training_data.training_sets import TRAINING_SETS, check_whole
+    from input_pipeline.training_data.training_sources import foreground_folders
 
     foregrounds: list[ForegroundFiles] = []
     pairs = foreground_folders(options.kind, options.folder, alphas=options.alphas)
@@ -140,9 +144,9 @@ def _show(options: argparse.Namespace) -> None:
 
     from experiments.config_file import load_config
     from experiments.panels import grey, stack
-    from input_pipeline.recipe import Recipe
-    from input_pipeline.sample import make_sample
-    from input_pipeline.training_sources import open_source
+    from input_pipeline.protocol.recipe import Recipe
+    from input_pipeline.protocol.sample import make_sample
+    from input_pipeline.training_data.training_sources import open_source
     from tmfnet_jax.images import check_output, write_image
     from tmfnet_jax.trimap_check import overlay
 

@@ -67,8 +67,8 @@ def list_backgrounds(options: argparse.Namespace) -> tuple[Path, ...]:
     Raises:
       InputError: no such folder, or no photos there.
     """
-    from input_pipeline.image_files import collect_photos
-    from input_pipeline.training_sources import split_folders
+    from input_pipeline.training_data.image_files import collect_photos
+    from input_pipeline.training_data.training_sources import split_folders
 
     if options.backgrounds is None:
         return ()

@@ -22,7 +22,7 @@ from tmfnet_jax.commands.network_options import add_computation, add_tta
 from tmfnet_jax.errors import InputError
 
 if TYPE_CHECKING:
-    from input_pipeline.evaluation import EvaluationSet
+    from input_pipeline.evaluation_data.evaluation import EvaluationSet
     from tmfnet_jax.evaluation import Evaluation, Matte
 
 LISTED = 30  # of more images only the worst are printed
@@ -98,7 +98,7 @@ def add(commands) -> None:
 
 
 def _eval(options: argparse.Namespace) -> int:
-    from input_pipeline.evaluation_sets import open_set
+    from input_pipeline.evaluation_data.evaluation_sets import open_set
 
     examples = open_set(
         options.set,

@@ -26,7 +26,7 @@ from tmfnet_jax.commands.common import (
 from tmfnet_jax.errors import InputError
 
 if TYPE_CHECKING:
-    from input_pipeline.originals import Original
+    from input_pipeline.training_data.originals import Original
 
 KINDS = ("folders", "composition-1k", "ciom", "synthetic")
 
@@ -87,9 +87,9 @@ def add(commands) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    from input_pipeline.originals import estimate_bytes
-    from input_pipeline.preparation import SKIPPED_FILE, Preparation
-    from input_pipeline.prepared import BACKGROUNDS, FOREGROUNDS
+    from input_pipeline.training_data.originals import estimate_bytes
+    from input_pipeline.training_data.preparation import SKIPPED_FILE, Preparation
+    from input_pipeline.training_data.prepared import BACKGROUNDS, FOREGROUNDS
     from tmfnet_jax.batch import say
 
     check_data(options, *KINDS)
@@ -136,11 +136,11 @@ def _originals(
     options: argparse.Namespace,
 ) -> tuple[list[Original], list[Original], dict[str, Any]]:
     """Return what to prepare, and the settings on which the result depends."""
-    from input_pipeline import originals
-    from input_pipeline.image_files import collect_foregrounds
-    from input_pipeline.synthetic import SyntheticSource
-    from input_pipeline.training_sets import TRAINING_SETS, check_whole
-    from input_pipeline.training_sources import foreground_folders
+    from input_pipeline.procedural.synthetic import SyntheticSource
+    from input_pipeline.training_data import originals
+    from input_pipeline.training_data.image_files import collect_foregrounds
+    from input_pipeline.training_data.training_sets import TRAINING_SETS, check_whole
+    from input_pipeline.training_data.training_sources import foreground_folders
 
     photos = list_backgrounds(options)
     settings: dict[str, Any] = {
@@ -173,7 +173,7 @@ def _originals(
 
 def _keep_apart(options: argparse.Namespace) -> None:
     """Refuse to write where photos are searched: they would be found there."""
-    from input_pipeline.training_sources import split_folders
+    from input_pipeline.training_data.training_sources import split_folders
 
     for folder in split_folders(options.backgrounds) if options.backgrounds else ():
         if options.output.resolve().is_relative_to(folder.resolve()):

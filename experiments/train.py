@@ -25,11 +25,12 @@ from ml_collections import ConfigDict, config_flags
 from tqdm import tqdm
 
 from experiments import launch
-from input_pipeline.batches import KINDS, batches
-from input_pipeline.recipe import Recipe
-from input_pipeline.sources import Source
-from input_pipeline.training_sources import open_source
+from input_pipeline.protocol.recipe import Recipe
+from input_pipeline.streams.batches import KINDS, batches
+from input_pipeline.training_data.sources import Source
+from input_pipeline.training_data.training_sources import open_source
 from tmfnet_jax.checkpointing import RunCheckpoints
+from tmfnet_jax.differences import differing_fields
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.files import atomic_write
 from tmfnet_jax.model import TMFNetConfig
@@ -48,6 +49,8 @@ from tmfnet_jax.weights import write_weights
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 LISTED_DIFFERENCES = 3
+# What a run may change between its parts: the batches are the same.
+FREE_FIELDS = ("data.loader", "data.workers")
 
 
 def train(config: ConfigDict, workdir: Path) -> TrainState:
@@ -149,7 +152,8 @@ def make_batches(
             "TensorFlow is not installed; install tmfnet-jax[train] or set "
             "--config.data.loader=processes"
         ) from None
-    return pipeline.as_numpy(pipeline.dataset(source, recipe, **options))
+    stream = pipeline.dataset(source, recipe, kind="processes", **options)
+    return pipeline.as_numpy(stream)
 
 
 def open_workdir(workdir: Path, config: ConfigDict) -> None:
@@ -161,11 +165,16 @@ def open_workdir(workdir: Path, config: ConfigDict) -> None:
             found = json.loads(path.read_text())
         except ValueError:
             raise InputError(f"{path}: damaged; use another workdir") from None
-        differing = differences(found, wanted)
+        differing = [
+            f"{name} is {there} there and {here} here"
+            for name, there, here in differing_fields(found, wanted)
+            if name not in FREE_FIELDS
+        ]
         if differing:
             raise InputError(
-                f"{workdir}: holds a run with another config: {differing}; use another "
-                "workdir, or the same config to continue"
+                f"{workdir}: holds a run with another config: "
+                f"{', '.join(differing[:LISTED_DIFFERENCES])}; use another workdir, or "
+                "the same config to continue"
             )
         return
     if workdir.exists() and any(workdir.iterdir()):
@@ -175,18 +184,6 @@ def open_workdir(workdir: Path, config: ConfigDict) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         file.write(json.dumps(wanted, indent=2).encode())
-
-
-def differences(found: dict, wanted: dict, prefix: str = "") -> str:
-    """Name the first few fields in which two configs differ."""
-    texts = []
-    for key in sorted({*found, *wanted}):
-        old, new = found.get(key), wanted.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            texts.append(differences(old, new, f"{prefix}{key}."))
-        elif old != new:
-            texts.append(f"{prefix}{key} is {old} there and {new} here")
-    return ", ".join([t for t in texts if t][:LISTED_DIFFERENCES])
 
 
 def require_finite(scalars: dict[str, float], since: int, step: int) -> None:

@@ -15,14 +15,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf  # noqa: E402
 
-from input_pipeline.batches import (  # noqa: E402
+from input_pipeline.protocol.recipe import Recipe  # noqa: E402
+from input_pipeline.protocol.sample import SAMPLE_CHANNELS, make_sample  # noqa: E402
+from input_pipeline.streams.batches import (  # noqa: E402
     PREFETCHED_BATCHES,
     batches,
     shard_bounds,
 )
-from input_pipeline.recipe import Recipe  # noqa: E402
-from input_pipeline.sample import SAMPLE_CHANNELS, make_sample  # noqa: E402
-from input_pipeline.sources import Source  # noqa: E402
+from input_pipeline.training_data.sources import Source  # noqa: E402
 from tmfnet_jax.errors import InputError  # noqa: E402
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from input_pipeline.composition_benchmarks import CompositionSpec
+from input_pipeline.evaluation_data.composition_benchmarks import CompositionSpec
 from tmfnet_jax.images import write_image
 
 HEIGHT, WIDTH = 9, 12

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from input_pipeline.recipe import Recipe
+from input_pipeline.protocol.recipe import Recipe
 from tmfnet_jax.errors import InputError
 
 RECIPE = Recipe.for_crop(24)

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline import affine
-from input_pipeline.draws import INTERPOLATIONS
-from input_pipeline.windows import Window
+from input_pipeline.protocol import affine
+from input_pipeline.protocol.draws import INTERPOLATIONS
+from input_pipeline.protocol.windows import Window
 
 MOTION = {
     "rotation_degrees": 20.0,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from stream_sources import ONE_EACH, RECIPE, RampSource
 
-from input_pipeline.batches import batches
-from input_pipeline.sample import SAMPLE_CHANNELS, make_sample
+from input_pipeline.protocol.sample import SAMPLE_CHANNELS, make_sample
+from input_pipeline.streams.batches import batches
 from tmfnet_jax.errors import InputError
 
 STEPS = 6

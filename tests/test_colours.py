@@ -7,7 +7,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from input_pipeline import colours
+from input_pipeline.protocol import colours
 
 
 def random_image(rng, height=9, width=11):

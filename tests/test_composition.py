@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from input_pipeline import composition
-from input_pipeline.draws import draw
-from input_pipeline.recipe import Recipe
-from input_pipeline.whole_sample import merge_foregrounds
+from input_pipeline.protocol import composition
+from input_pipeline.protocol.draws import draw
+from input_pipeline.protocol.recipe import Recipe
+from input_pipeline.protocol.whole_sample import merge_foregrounds
 
 
 def random_layer(rng, height=12, width=16):

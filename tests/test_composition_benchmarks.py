@@ -13,8 +13,12 @@ from miniatures import alpha, colours, composition, save, trimap, zipped
 from PIL import Image
 from test_reference_composition import plain_compose
 
-from input_pipeline import pillow_images
-from input_pipeline.composition_benchmarks import CIOM, COMPOSITION_1K, composition_set
+from input_pipeline.evaluation_data import pillow_images
+from input_pipeline.evaluation_data.composition_benchmarks import (
+    CIOM,
+    COMPOSITION_1K,
+    composition_set,
+)
 from tmfnet_jax.errors import InputError
 
 SPEC = dataclasses.replace(COMPOSITION_1K, foregrounds=4, backgrounds_each=5)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from input_pipeline.crop_search import SEARCH_STRIDE, TRIES, candidates, crop_around
+from input_pipeline.protocol.crop_search import (
+    SEARCH_STRIDE,
+    TRIES,
+    candidates,
+    crop_around,
+)
 
 
 def test_candidates_cover_the_grid_evenly():

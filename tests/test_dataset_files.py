@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from miniatures import zipped
 
-from input_pipeline import dataset_files
-from input_pipeline.dataset_files import open_files
+from input_pipeline.evaluation_data import dataset_files
+from input_pipeline.evaluation_data.dataset_files import open_files
 from tmfnet_jax.errors import InputError
 
 CONTENTS = {

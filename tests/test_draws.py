@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from input_pipeline.draws import INTERPOLATIONS, draw
-from input_pipeline.recipe import Recipe
-from input_pipeline.whole_sample import motion_inverse
+from input_pipeline.protocol.draws import INTERPOLATIONS, draw
+from input_pipeline.protocol.recipe import Recipe
+from input_pipeline.protocol.whole_sample import motion_inverse
 
 COUNTS = {"num_foregrounds": 7, "num_backgrounds": 5}
 

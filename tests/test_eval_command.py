@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import evaluate
-from input_pipeline.evaluation import generated_set
+from input_pipeline.evaluation_data.evaluation import generated_set
 from tmfnet_jax import cli
 from tmfnet_jax.evaluation_records import read_manifest, read_records
 from tmfnet_jax.images import write_image

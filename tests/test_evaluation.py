@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 
-from input_pipeline.evaluation import Example
+from input_pipeline.evaluation_data.evaluation import Example
 from tmfnet_jax import evaluation
 from tmfnet_jax.errors import InputError, reason
 from tmfnet_jax.evaluation import evaluate, measure

@@ -23,19 +23,19 @@ from miniatures import (
     triples,
 )
 
-from input_pipeline.alphamatting import TEST_IMAGES, TRAINING_IMAGES
-from input_pipeline.composition_benchmarks import COMPOSITION_1K
-from input_pipeline.evaluation import (
+from input_pipeline.evaluation_data.alphamatting import TEST_IMAGES, TRAINING_IMAGES
+from input_pipeline.evaluation_data.composition_benchmarks import COMPOSITION_1K
+from input_pipeline.evaluation_data.evaluation import (
     GENERATED_SEED,
     GENERATED_SIZE_PX,
     Example,
     Inventory,
     generated_set,
 )
-from input_pipeline.evaluation_sets import SETS, open_set
-from input_pipeline.recipe import Recipe
-from input_pipeline.sample import make_sample
-from input_pipeline.synthetic import SyntheticSource
+from input_pipeline.evaluation_data.evaluation_sets import SETS, open_set
+from input_pipeline.procedural.synthetic import SyntheticSource
+from input_pipeline.protocol.recipe import Recipe
+from input_pipeline.protocol.sample import make_sample
 from tmfnet_jax.errors import InputError
 
 PART = TRAINING_IMAGES[::2]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from input_pipeline.composition import composite
-from input_pipeline.synthetic import SyntheticSource
+from input_pipeline.procedural.synthetic import SyntheticSource
+from input_pipeline.protocol.composition import composite
 from tmfnet_jax import foreground as module
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.foreground import estimate_foreground

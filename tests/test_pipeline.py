@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from stream_sources import ONE_EACH, RECIPE, RampSource
 
-from input_pipeline.batches import batches
+from input_pipeline.streams.batches import batches
 from tmfnet_jax.errors import InputError
 
 tf = pytest.importorskip("tensorflow")
 
-from input_pipeline import pipeline, workers  # noqa: E402
+from input_pipeline import pipeline  # noqa: E402
+from input_pipeline.streams import workers  # noqa: E402
 
 
 @pytest.mark.parametrize(

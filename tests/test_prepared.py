@@ -18,17 +18,17 @@ import pytest
 import training_miniatures
 
 from experiments import data_command, prepare
-from input_pipeline.originals import (
+from input_pipeline.procedural.synthetic import SyntheticSource
+from input_pipeline.protocol.recipe import Recipe
+from input_pipeline.protocol.sample import make_sample
+from input_pipeline.training_data.originals import (
     backgrounds_in_files,
     estimate_bytes,
     foregrounds_in_files,
     generated,
 )
-from input_pipeline.prepared import PreparedSource
-from input_pipeline.recipe import Recipe
-from input_pipeline.sample import make_sample
-from input_pipeline.sources import FolderSource
-from input_pipeline.synthetic import SyntheticSource
+from input_pipeline.training_data.prepared import PreparedSource
+from input_pipeline.training_data.sources import FolderSource
 from tmfnet_jax import cli
 from tmfnet_jax.errors import InputError
 
@@ -238,7 +238,7 @@ def test_ctrl_c_is_told_and_the_run_goes_on(originals, tmp_path, capsys, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("input_pipeline.preparation.append", interrupted)
+        patch.setattr("input_pipeline.training_data.preparation.append", interrupted)
         assert run(command(originals, tmp_path / "prepared")) == 130
     assert capsys.readouterr().err.endswith("interrupted; the same command goes on\n")
     assert run(command(originals, tmp_path / "prepared")) == 0

@@ -14,13 +14,13 @@ import pytest
 from miniatures import alpha, colours
 from PIL import Image
 
-from input_pipeline import pillow_images, reference_composition
-from input_pipeline.pillow_images import (
+from input_pipeline.evaluation_data import pillow_images, reference_composition
+from input_pipeline.evaluation_data.pillow_images import (
     decode_colours,
     decode_first_channel,
     require_pillow,
 )
-from input_pipeline.reference_composition import compose, cover
+from input_pipeline.evaluation_data.reference_composition import compose, cover
 from tmfnet_jax.errors import InputError
 
 

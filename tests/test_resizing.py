@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline import resizing
-from input_pipeline.draws import INTERPOLATIONS
-from input_pipeline.windows import Window
+from input_pipeline.protocol import resizing
+from input_pipeline.protocol.draws import INTERPOLATIONS
+from input_pipeline.protocol.windows import Window
 from tmfnet_jax.errors import InputError
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from input_pipeline import sample
-from input_pipeline.composition import composite
-from input_pipeline.recipe import Recipe
-from input_pipeline.sample import make_sample
+from input_pipeline.protocol import sample
+from input_pipeline.protocol.composition import composite
+from input_pipeline.protocol.recipe import Recipe
+from input_pipeline.protocol.sample import make_sample
 from tmfnet_jax.errors import InputError
 
 PLAIN = Recipe(

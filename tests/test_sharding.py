@@ -7,9 +7,9 @@ import numpy as np
 import optax
 import pytest
 
-from input_pipeline.recipe import Recipe
-from input_pipeline.sample import make_sample
-from input_pipeline.synthetic import SyntheticSource
+from input_pipeline.procedural.synthetic import SyntheticSource
+from input_pipeline.protocol.recipe import Recipe
+from input_pipeline.protocol.sample import make_sample
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.model import TMFNetConfig
 from tmfnet_jax.parameters import initial_network

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline.image_files import list_photos
-from input_pipeline.sources import FolderSource, PooledSource
-from input_pipeline.synthetic import SyntheticSource
+from input_pipeline.procedural.synthetic import SyntheticSource
+from input_pipeline.training_data.image_files import list_photos
+from input_pipeline.training_data.sources import FolderSource, PooledSource
 from tmfnet_jax.errors import InputError
 
 

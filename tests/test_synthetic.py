@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline import subjects, synthetic
-from input_pipeline.canvas import (
+from input_pipeline.procedural import subjects, synthetic
+from input_pipeline.procedural.canvas import (
     Canvas,
     coverage,
     edge_coverage,
@@ -20,9 +20,9 @@ from input_pipeline.canvas import (
     straighten,
     tint,
 )
-from input_pipeline.silhouettes import ellipse
-from input_pipeline.synthetic import SyntheticSource
-from input_pipeline.textures import paint
+from input_pipeline.procedural.silhouettes import ellipse
+from input_pipeline.procedural.synthetic import SyntheticSource
+from input_pipeline.procedural.textures import paint
 from tmfnet_jax.errors import InputError
 
 SIZE = (64, 96)

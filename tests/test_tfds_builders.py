@@ -16,7 +16,7 @@ import miniatures
 import numpy as np
 import pytest
 
-from input_pipeline.sources import FolderSource
+from input_pipeline.training_data.sources import FolderSource
 from tmfnet_jax.errors import InputError
 
 tfds = pytest.importorskip("tensorflow_datasets")

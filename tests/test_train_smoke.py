@@ -13,7 +13,7 @@ import pytest
 
 from experiments.configs import demo, paper, synthetic
 from experiments.train import train
-from input_pipeline.evaluation import generated_set
+from input_pipeline.evaluation_data.evaluation import generated_set
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.evaluation import evaluate
 from tmfnet_jax.evaluation_records import Record

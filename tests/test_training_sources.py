@@ -12,11 +12,11 @@ import pytest
 import training_miniatures
 
 from experiments.configs.common import base_config
-from input_pipeline import training_sets
-from input_pipeline.recipe import Recipe
-from input_pipeline.sample import make_sample
-from input_pipeline.training_sets import set_folders
-from input_pipeline.training_sources import open_source, split_folders
+from input_pipeline.protocol.recipe import Recipe
+from input_pipeline.protocol.sample import make_sample
+from input_pipeline.training_data import training_sets
+from input_pipeline.training_data.training_sets import set_folders
+from input_pipeline.training_data.training_sources import open_source, split_folders
 from tmfnet_jax.errors import InputError
 
 

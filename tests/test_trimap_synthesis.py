@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline import trimap_synthesis
+from input_pipeline.protocol import trimap_synthesis
 
 
 def random_alpha(rng, height=31, width=28):

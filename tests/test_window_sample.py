@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline.draws import draw
-from input_pipeline.recipe import Recipe
-from input_pipeline.sample import make_sample
-from input_pipeline.subject import BLOCK_PX, Subject
-from input_pipeline.whole_sample import assemble_whole
-from input_pipeline.window_sample import assemble_window
-from input_pipeline.windows import Window
+from input_pipeline.protocol.draws import draw
+from input_pipeline.protocol.layers import BLOCK_PX, Subject
+from input_pipeline.protocol.recipe import Recipe
+from input_pipeline.protocol.sample import make_sample
+from input_pipeline.protocol.whole_sample import assemble_whole
+from input_pipeline.protocol.window_sample import assemble_window
+from input_pipeline.protocol.windows import Window
 
 # Kernels and sides in the proportions of the paper's 512 and 29 to its images.
 RECIPE = Recipe.for_crop(64, trimap_max_kernel_px=15)

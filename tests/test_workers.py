@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 from stream_sources import ONE_EACH, RECIPE, RampSource, UnopenableSource
 
-from input_pipeline import workers
-from input_pipeline.batches import batches
+from input_pipeline.streams import workers
+from input_pipeline.streams.batches import batches
 from tmfnet_jax.errors import InputError
 
 SHARED_MEMORY = Path("/dev/shm")
 CONSUMER = """
-import os, sys, zlib
+import signal, sys, zlib
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 sys.path[:0] = {path}
 from stream_sources import ONE_EACH, RampSource
-from input_pipeline.batches import batches
+from input_pipeline.streams.batches import batches
 stream = batches(RampSource({{30: "sleep"}}), ONE_EACH, seed=3, batch_size=2,
                  kind="processes", num_workers=2)
 try:
@@ -197,7 +198,7 @@ def test_killed_consumer_takes_its_workers_along_and_the_stream_is_resumed():
     with start_consumer() as consumer:
         printed = [int(consumer.stdout.readline()) for _ in range(STEPS_BEFORE_SLEEP)]
         consumer.kill()  # a worker is asleep in sample 30
-        rest, messages = consumer.communicate(timeout=5)
+        rest, messages = consumer.communicate(timeout=60)
     assert (rest, messages) == ("", "")
     assert listing() == before
     resumed = checksums(stream(start_step=len(printed)), 2)
@@ -209,5 +210,5 @@ def test_interrupt_is_the_consumers_to_tell():
         for _ in range(STEPS_BEFORE_SLEEP):
             consumer.stdout.readline()
         os.killpg(consumer.pid, signal.SIGINT)  # as a terminal's Ctrl-C does
-        rest, messages = consumer.communicate(timeout=5)
+        rest, messages = consumer.communicate(timeout=60)
     assert (rest, messages, consumer.returncode) == ("interrupted\n", "", 0)

@@ -48,7 +48,7 @@ def base_config() -> ConfigDict:
     config.data.loader = "tf"
     config.data.workers = 2  # samples made at a time
 
-    config.recipe = ConfigDict()  # fields of input_pipeline.recipe.Recipe
+    config.recipe = ConfigDict()  # fields of input_pipeline.protocol.recipe.Recipe
     config.recipe.crop_px = 512
 
     config.log_every = 100  # steps between lines of metrics
@@ -60,7 +60,7 @@ def base_config() -> ConfigDict:
 
 def scale_recipe(config: ConfigDict, crop_px: int) -> None:
     """Set a smaller crop, and the recipe's lengths in proportion."""
-    from input_pipeline.recipe import Recipe
+    from input_pipeline.protocol.recipe import Recipe
 
     recipe = Recipe.for_crop(crop_px)
     config.recipe.crop_px = crop_px

@@ -19,7 +19,11 @@ from experiments.configs import demo as demo_config
 from experiments.panels import grey, stack
 from experiments.peers import peer
 from experiments.train import WEIGHTS_FILE, train
-from input_pipeline.evaluation import EvaluationSet, Example, generated_set
+from input_pipeline.evaluation_data.evaluation import (
+    EvaluationSet,
+    Example,
+    generated_set,
+)
 from tmfnet_jax.cutout import over, quantise
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.evaluation import evaluate

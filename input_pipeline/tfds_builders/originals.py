@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from input_pipeline.dataset_files import ZipFiles, join
-from input_pipeline.image_files import (
+from input_pipeline.evaluation_data.dataset_files import ZipFiles, join
+from input_pipeline.training_data.image_files import (
     ForegroundFiles,
     list_foregrounds,
     read_foreground,
 )
-from input_pipeline.training_sets import TRAINING_SETS, set_folders
+from input_pipeline.training_data.training_sets import TRAINING_SETS, set_folders
 from tmfnet_jax.errors import InputError
 
 # Folders that a zip file may hold everything in.

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from input_pipeline.image_files import list_photos, read_background
 from input_pipeline.tfds_builders.preparation import PathLike, require_tfds
+from input_pipeline.training_data.image_files import list_photos, read_background
 from tmfnet_jax.errors import InputError
 
 INFO_FILE = "dataset_info.json"

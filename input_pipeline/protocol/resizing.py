@@ -1,0 +1,125 @@
+"""Resizing of whole images, and of a window of the result alone."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from input_pipeline.protocol.affine import sample_at, source_positions
+from input_pipeline.protocol.windows import Window
+from tmfnet_jax.errors import InputError
+
+MAX_ENLARGED_PIXELS = 2**26  # a 1-pixel-high strip must not become gigabytes
+REACH_PX = 32  # how far from a window a cut is looked for that falls between pixels
+TOLERANCE_PX = 1 / 32  # by which such a cut may miss
+SUPPORT_PX = 4  # what the widest interpolation reads on either side
+
+
+def resize(
+    image: np.ndarray, *, height: int, width: int, interpolation: int
+) -> np.ndarray:
+    """Resize uint8 [H, W] or [H, W, 3] to an exact size, aspect not kept."""
+    if image.shape[:2] == (height, width):
+        return image
+    return cv2.resize(image, (width, height), interpolation=interpolation)
+
+
+def resize_window(
+    image: np.ndarray, window: Window, *, height: int, width: int, interpolation: int
+) -> np.ndarray:
+    """Compute a window of `resize`, mostly from the part of the image under it.
+
+    That part is cut where the result's grid meets the image's, to 1/32 pixel. Where
+    the two do not meet nearby, single positions are interpolated, or, for
+    INTER_AREA, which averages cells, the whole image is resized. INTER_NEAREST and
+    what is resized whole are equal to the bit, the others but for rounding.
+
+    Args:
+      image: uint8 [H, W] or [H, W, 3].
+      window: of the result.
+      height: of the whole result.
+      width: likewise.
+      interpolation: of OpenCV.
+    Returns:
+      uint8 [window.height, window.width] or [window.height, window.width, 3].
+    """
+    if image.shape[:2] == (height, width):
+        return image[window.slices]
+    if interpolation == cv2.INTER_NEAREST:
+        grids = (
+            (window.top + np.arange(window.height)) * (image.shape[0] / height),
+            (window.left + np.arange(window.width)) * (image.shape[1] / width),
+        )
+        return image[np.ix_(*(np.floor(grid).astype(int) for grid in grids))]
+    rows = _cut(image.shape[0], height, window.top, window.height)
+    columns = _cut(image.shape[1], width, window.left, window.width)
+    if rows and columns:
+        (top, bottom), above, tall = rows
+        (left, right), before, wide = columns
+        part = cv2.resize(
+            image[top:bottom, left:right], (wide, tall), interpolation=interpolation
+        )
+        return part[above : above + window.height, before : before + window.width]
+    if interpolation == cv2.INTER_AREA:
+        whole = resize(image, height=height, width=width, interpolation=interpolation)
+        return whole[window.slices]
+    scale = np.array([image.shape[1] / width, image.shape[0] / height])
+    # Pixel centres: x' = (x + 0.5) scale - 0.5.
+    inverse = np.column_stack([np.diag(scale), (scale - 1) / 2])
+    return sample_at(
+        image,
+        source_positions(inverse, window),
+        interpolation=interpolation,
+        border=cv2.BORDER_REPLICATE,
+    )
+
+
+def _cut(
+    source: int, target: int, start: int, length: int
+) -> tuple[tuple[int, int], int, int] | None:
+    """Find cuts around a stretch of the result that fall between source pixels.
+
+    Returns:
+      First and last + 1 source pixel, how far before `start` the first cut lies, and
+      how many pixels of the result lie between the cuts; None if there are none.
+    """
+    scale = source / target
+    margin = int(np.ceil(SUPPORT_PX * max(1, 1 / scale)))
+    cuts = []
+    for edge, step in ((start, -1), (start + length, 1)):
+        near = edge + step * np.arange(margin, margin + REACH_PX)
+        near = np.unique(near.clip(0, target))
+        misses = np.abs(near * scale - np.rint(near * scale))
+        best = int(misses.argmin())
+        if misses[best] > TOLERANCE_PX:
+            return None
+        cuts.append(int(near[best]))
+    first, last = cuts
+    bounds = (round(first * scale), round(last * scale))
+    return bounds, start - first, last - first
+
+
+def enlarged_size(height: int, width: int, *, crop_px: int) -> tuple[int, int]:
+    """Smallest size of the same aspect that holds a square crop.
+
+    Args:
+      height: pixels.
+      width: pixels.
+      crop_px: side of the crop.
+    Returns:
+      Height and width, unchanged where the crop already fits, else rounded up.
+    Raises:
+      InputError: if the image is so thin that the result would be enormous.
+    """
+    short = min(height, width)
+    if short >= crop_px:
+        return height, width
+    # Ceiling division in whole numbers: the short side becomes crop_px exactly.
+    height, width = (-(-side * crop_px // short) for side in (height, width))
+    if height * width > MAX_ENLARGED_PIXELS:
+        raise InputError(
+            f"an image {short} px on its short side would have to be enlarged to "
+            f"{height}x{width} to hold a crop of {crop_px}; remove this strip from "
+            "the training images or lower crop_px"
+        )
+    return height, width
