@@ -106,12 +106,13 @@ def evaluate_alpha(
     Raises:
       InputError: if shapes, dtypes, trimap values or the variant are not as above.
     """
-    images = (prediction, alpha, trimap)
+    _check(prediction, alpha, trimap, variant)
+    difference = _difference(prediction, alpha, trimap, variant)
     return Metrics(
-        sad=sad(*images, variant=variant),
-        mse=mse(*images, variant=variant),
-        grad=gradient_error(*images),
-        conn=connectivity_error(*images, variant=variant),
+        sad=_sad(difference),
+        mse=_mse(difference, trimap),
+        grad=_gradient_error(prediction, alpha, trimap),
+        conn=_connectivity_error(prediction, alpha, trimap, variant),
     )
 
 
@@ -128,8 +129,8 @@ def sad(
     in the "matlab" variant over the unknown region. Arguments and errors as in
     `evaluate_alpha`.
     """
-    difference = _difference(prediction, alpha, trimap, variant)
-    return float(np.abs(difference).sum() / 1000)
+    _check(prediction, alpha, trimap, variant)
+    return _sad(_difference(prediction, alpha, trimap, variant))
 
 
 def mse(
@@ -144,11 +145,8 @@ def mse(
     0 where the trimap has no unknown pixel. Arguments and errors as in
     `evaluate_alpha`.
     """
-    difference = _difference(prediction, alpha, trimap, variant)
-    unknown_pixels = np.count_nonzero(trimap == TRIMAP_UNKNOWN)
-    if unknown_pixels == 0:
-        return 0.0
-    return float(np.square(difference).sum() / unknown_pixels)
+    _check(prediction, alpha, trimap, variant)
+    return _mse(_difference(prediction, alpha, trimap, variant), trimap)
 
 
 def gradient_error(
@@ -161,8 +159,7 @@ def gradient_error(
     `evaluate_alpha`.
     """
     _check(prediction, alpha, trimap)
-    difference = _gradient_magnitude(prediction) - _gradient_magnitude(alpha)
-    return float(np.square(difference[trimap == TRIMAP_UNKNOWN]).sum() / 1000)
+    return _gradient_error(prediction, alpha, trimap)
 
 
 def connectivity_error(
@@ -180,8 +177,31 @@ def connectivity_error(
     threshold; of equals the first row by row, in the "matlab" variant column by
     column. Arguments and errors as in `evaluate_alpha`.
     """
-    _check(prediction, alpha, trimap)
-    _check_variant(variant)
+    _check(prediction, alpha, trimap, variant)
+    return _connectivity_error(prediction, alpha, trimap, variant)
+
+
+def _sad(difference: np.ndarray) -> float:
+    return float(np.abs(difference).sum() / 1000)
+
+
+def _mse(difference: np.ndarray, trimap: np.ndarray) -> float:
+    unknown_pixels = np.count_nonzero(trimap == TRIMAP_UNKNOWN)
+    if unknown_pixels == 0:
+        return 0.0
+    return float(np.square(difference).sum() / unknown_pixels)
+
+
+def _gradient_error(
+    prediction: np.ndarray, alpha: np.ndarray, trimap: np.ndarray
+) -> float:
+    difference = _gradient_magnitude(prediction) - _gradient_magnitude(alpha)
+    return float(np.square(difference[trimap == TRIMAP_UNKNOWN]).sum() / 1000)
+
+
+def _connectivity_error(
+    prediction: np.ndarray, alpha: np.ndarray, trimap: np.ndarray, variant: Variant
+) -> float:
     unknown = trimap == TRIMAP_UNKNOWN
     lower = np.minimum(prediction, alpha)
     level = _joined_level(lower, by_column=variant == "matlab")[unknown]
@@ -255,21 +275,21 @@ def _difference(
     prediction: np.ndarray, alpha: np.ndarray, trimap: np.ndarray, variant: Variant
 ) -> np.ndarray:
     """Return prediction - alpha, both in [0, 1], at the pixels the variant counts."""
-    _check(prediction, alpha, trimap)
-    _check_variant(variant)
     counted = trimap == TRIMAP_UNKNOWN if variant == "matlab" else ...
     return (prediction[counted].astype(np.float64) - alpha[counted]) / 255
 
 
-def _check_variant(variant: str) -> None:
+def _check(
+    prediction: np.ndarray,
+    alpha: np.ndarray,
+    trimap: np.ndarray,
+    variant: str = VARIANTS[0],
+) -> None:
+    """Refuse whatever the metrics are not defined for."""
     if variant not in VARIANTS:
         raise InputError(
             f"metric variant is {variant!r}; expected one of {', '.join(VARIANTS)}"
         )
-
-
-def _check(prediction: np.ndarray, alpha: np.ndarray, trimap: np.ndarray) -> None:
-    """Refuse whatever the metrics are not defined for."""
     named = {"prediction": prediction, "alpha": alpha, "trimap": trimap}
     for name, array in named.items():
         if not isinstance(array, np.ndarray) or array.dtype != np.uint8:

@@ -8,7 +8,7 @@ from input_pipeline.protocol.composition import composite, merge_alphas
 from input_pipeline.protocol.resizing import resize, resize_window
 from input_pipeline.protocol.windows import Window
 
-BLOCK_PX = 16  # side of the blocks that `Blocks` looks at
+BLOCK_PX = 16  # side of the blocks that `Subject.surely` looks at
 SAMPLED_PIXELS = 2**15  # that stand for all where means of colours are wanted
 
 
@@ -24,7 +24,7 @@ class Subject:
         self.shape = alpha.shape
         self._foreground, self._alpha = foreground, alpha
         self._under: tuple[np.ndarray, int] | None = None
-        self._under_alpha = alpha
+        self._merged = alpha
 
     def lay_over(
         self, foreground: np.ndarray, alpha: np.ndarray, interpolations: tuple[int, int]
@@ -34,20 +34,13 @@ class Subject:
         under_alpha = resize(
             alpha, height=height, width=width, interpolation=interpolations[1]
         )
-        # The product of what both let through rounds to nothing only where one is
-        # opaque or both nearly are, which `merge_alphas` decides.
-        if np.maximum(self._alpha, under_alpha).min() < 255:
-            if (merge_alphas(self._alpha, under_alpha) == 255).all():
-                return
-            self._under = foreground, interpolations[0]
-            self._under_alpha = under_alpha
+        merged = merge_alphas(self._alpha, under_alpha)
+        if not (merged == 255).all():
+            self._under, self._merged = (foreground, interpolations[0]), merged
 
     def alpha(self, window: Window) -> np.ndarray:
         """Return the opacity in a window: uint8 [height, width]."""
-        alpha = self._alpha[window.slices]
-        if self._under is None:
-            return alpha
-        return merge_alphas(alpha, self._under_alpha[window.slices])
+        return self._merged[window.slices]
 
     def colours(self, window: Window) -> np.ndarray:
         """Return the colours in a window: uint8 [height, width, 3]."""
@@ -74,29 +67,20 @@ class Subject:
             )
             below = under[np.ix_(rows.astype(int), columns.astype(int))]
             colours = composite(colours, below, alpha)
-            alpha = merge_alphas(alpha, self._under_alpha[::step, ::step])
+            alpha = self._merged[::step, ::step]
         return np.ascontiguousarray(colours), np.ascontiguousarray(alpha)
 
     def surely(self) -> tuple[np.ndarray, np.ndarray]:
         """Tell which blocks of the image are opaque, and which are clear, all over.
 
         Returns:
-          Two bool maps of a block of BLOCK_PX to a side each. A block that is
-          neither may still be one of them where two foregrounds overlap. Blocks at
-          the far borders are padded with clear pixels.
+          Two bool maps of a block of BLOCK_PX to a side each. Blocks at the far
+          borders are padded with clear pixels.
         """
-        opaque, clear = _blocks(self._alpha)
-        if self._under is not None:
-            under_opaque, under_clear = _blocks(self._under_alpha)
-            opaque, clear = opaque | under_opaque, clear & under_clear
-        return opaque, clear
-
-
-def _blocks(alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    after = [(0, -side % BLOCK_PX) for side in alpha.shape]
-    padded = np.pad(alpha, after) if any(n for _, n in after) else alpha
-    rows, columns = (side // BLOCK_PX for side in padded.shape)
-    bands = padded.reshape(rows, BLOCK_PX, -1)
-    low = bands.min(1).reshape(rows, columns, BLOCK_PX).min(-1)
-    high = bands.max(1).reshape(rows, columns, BLOCK_PX).max(-1)
-    return low == 255, high == 0
+        after = [(0, -side % BLOCK_PX) for side in self.shape]
+        padded = np.pad(self._merged, after)
+        rows, columns = (side // BLOCK_PX for side in padded.shape)
+        bands = padded.reshape(rows, BLOCK_PX, -1)
+        low = bands.min(1).reshape(rows, columns, BLOCK_PX).min(-1)
+        high = bands.max(1).reshape(rows, columns, BLOCK_PX).max(-1)
+        return low == 255, high == 0
