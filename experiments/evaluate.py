@@ -253,7 +253,9 @@ def _report(
             print(f"the {WORST} of {len(records)} images with the largest SAD:")
         averages = mean(records)
         rows = [(r.name, *(f"{v:.3f}" for v in r.metrics().values())) for r in shown]
-        rows.append(("mean", *(f"{averages[metric]:.3f}" for metric in METRICS)))
+        whole = len(records) == len(examples.names)
+        name = "mean" if whole else f"mean of these {len(records)}"
+        rows.append((name, *(f"{averages[metric]:.3f}" for metric in METRICS)))
         print(format_table((f"image ({options.variant})", *HEADINGS), rows))
     for failure in tally.failures:
         say(f"tmfnet: failed: {failure}")
