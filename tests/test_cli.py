@@ -17,7 +17,7 @@ from tmfnet_jax.model import TMFNetConfig
 from tmfnet_jax.parameters import initial_network, named_arrays
 from tmfnet_jax.torch_file import write_torch_file
 from tmfnet_jax.torch_weights import to_torch
-from tmfnet_jax.weights import read_weights, write_weights
+from tmfnet_jax.weights import read_notes, read_weights, write_weights
 
 TINY = TMFNetConfig(width=0.05)
 
@@ -172,6 +172,9 @@ def test_convert_there_and_back(files, capsys, monkeypatch):
         np.testing.assert_array_equal(got[name], value)
     assert run("convert", "new.safetensors", "back.pth") == 0
     assert run("convert", "back.pth", "half.safetensors", "--half") == 0
+    write_weights("noted.safetensors", TINY, arrays, notes={"license": "CC0-1.0"})
+    assert run("convert", "noted.safetensors", "kept.safetensors", "--half") == 0
+    assert read_notes(files / "kept.safetensors") == {"license": "CC0-1.0"}
     assert (files / "half.safetensors").stat().st_size < 0.6 * (
         files / "new.safetensors"
     ).stat().st_size

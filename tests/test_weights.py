@@ -18,7 +18,13 @@ from tmfnet_jax.parameters import (
     network_from_arrays,
 )
 from tmfnet_jax.torch_weights import find_state_dict, from_torch, key_table, to_torch
-from tmfnet_jax.weights import NETWORK_ENTRY, load_network, read_weights, write_weights
+from tmfnet_jax.weights import (
+    NETWORK_ENTRY,
+    load_network,
+    read_notes,
+    read_weights,
+    write_weights,
+)
 
 TINY = TMFNetConfig(width=0.05)
 
@@ -82,6 +88,13 @@ def test_variants_unknown_to_the_torch_code_are_refused():
         key_table(TMFNetConfig(fusion=("carafe",) * 3))
 
 
+@pytest.mark.parametrize("wrap", [None, "state_dict", "model"])
+def test_checkpoint_wrappers(wrap):
+    state = {"a": np.zeros(1)}
+    checkpoint = state if wrap is None else {wrap: state, "epoch": 3}
+    assert find_state_dict(checkpoint, origin="f") is state
+
+
 @pytest.mark.parametrize("checkpoint", [{}, [1], {"state_dict": 3}, {"meta": {1: 2}}])
 def test_checkpoint_without_state_dict(checkpoint):
     if checkpoint == {"meta": {1: 2}}:
@@ -99,6 +112,25 @@ def test_safetensors_round_trip(tiny_file, tiny_arrays):
     loaded = named_arrays(load_network(tiny_file))
     for name, value in tiny_arrays.items():
         np.testing.assert_array_equal(loaded[name], value)
+
+
+def test_notes_stay_beside_the_network(tmp_path, tiny_file, tiny_arrays):
+    notes = {"license": "CC BY 4.0 \u00a9", "data": 'a "b"'}
+    notes |= {f"entry {number}": str(number) for number in range(9)}
+    path = tmp_path / "noted.safetensors"
+    forged = {**notes, NETWORK_ENTRY: "not this"}
+    write_weights(path, TINY, tiny_arrays, notes=forged)
+    config, arrays = read_weights(path)
+    assert config == TINY
+    np.testing.assert_array_equal(arrays["head.0.kernel"], tiny_arrays["head.0.kernel"])
+    assert read_notes(path) == notes
+    assert read_notes(tiny_file) == {}
+    # Byte for byte: what is written does not depend on a hash table's order.
+    data = path.read_bytes()
+    assert int.from_bytes(data[:8], "little") % 8 == 0
+    entries = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    assert list(entries)[0] == "__metadata__"
+    assert list(entries["__metadata__"]) == [*notes, NETWORK_ENTRY]
 
 
 def test_half_precision_halves_the_file(tmp_path, tiny_file, tiny_arrays):

@@ -18,6 +18,7 @@ from tmfnet_jax.errors import InputError
 from tmfnet_jax.model import TMFNet, TMFNetConfig
 
 LISTED_MISMATCHES = 8
+SAME_NETWORK = "weights of the same variant and width"
 LAST_SCALE = "conv3.norm.scale"  # of a residual block
 
 
@@ -95,8 +96,12 @@ def check_arrays(
     shapes: Mapping[str, tuple[int, ...]],
     *,
     origin: str,
+    expected: str = SAME_NETWORK,
 ) -> None:
-    """Raise one InputError that names every mismatch between arrays and shapes."""
+    """Raise one InputError that names every mismatch between arrays and shapes.
+
+    The message starts with `origin` and ends with what was `expected` instead.
+    """
     problems = {
         "missing": [name for name in shapes if name not in arrays],
         "unexpected": [name for name in arrays if name not in shapes],
@@ -120,7 +125,7 @@ def check_arrays(
     if found:
         raise InputError(
             f"{origin}: does not fit this network: {'; '.join(found)}. "
-            "Expected weights of the same variant and width"
+            f"Expected {expected}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,12 +10,16 @@ import numpy as np
 
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.model import TMFNetConfig
-from tmfnet_jax.parameters import array_shapes, check_arrays
+from tmfnet_jax.parameters import SAME_NETWORK, array_shapes, check_arrays
+from tmfnet_jax.torch_file import read_torch_file
 
+Stem = tuple[tuple[str, str], ...]  # names of its convolutions and BatchNorms
+
+WRAPPERS = ("state_dict", "model")  # keys under which checkpoints keep the tensors
 IGNORED_SUFFIX = ".num_batches_tracked"
 ENCODER = "backbone.encoder.pretrained"
 DECODER = "backbone.decoder"
-TORCH_STEM = (("conv1.0", "conv1.1"), ("conv1.3", "conv1.4"), ("conv1.6", "bn1"))
+TORCH_STEM: Stem = (("conv1.0", "conv1.1"), ("conv1.3", "conv1.4"), ("conv1.6", "bn1"))
 TORCH_FUSION = ("conv_up2", "conv_up3", "conv_up4_1")
 TORCH_HEAD = ("conv_up4_2.0", "conv_up4_2.2")
 TORCH_CONTEXTS = ("tmp", "mp", "ppm", "tp")
@@ -35,7 +40,15 @@ def key_table(config: TMFNetConfig) -> dict[str, str]:
             f"variant with {foreign[0]!r}: the published PyTorch code has no such "
             f"module; expected {', '.join(TORCH_CONTEXTS + TORCH_FUSIONS)}"
         )
-    return dict([*_encoder_keys(), *_decoder_keys(config)])
+    return dict([*encoder_keys(prefix=f"{ENCODER}."), *_decoder_keys(config)])
+
+
+def read_torch_weights(
+    path: str | os.PathLike[str], config: TMFNetConfig
+) -> dict[str, np.ndarray]:
+    """Read the published code's checkpoint of a network; see `from_torch`."""
+    tensors = find_state_dict(read_torch_file(path), origin=str(path))
+    return from_torch(tensors, config, origin=str(path))
 
 
 def from_torch(
@@ -53,18 +66,40 @@ def from_torch(
       InputError: lists every missing, unexpected or misshapen entry at once,
         by PyTorch key.
     """
+    return rename(state_dict, key_table(config), array_shapes(config), origin=origin)
+
+
+def rename(
+    state_dict: Mapping[str, Any],
+    table: Mapping[str, str],
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    origin: str,
+    expected: str = SAME_NETWORK,
+) -> dict[str, np.ndarray]:
+    """Rename and transpose by a table; batch counters are left out.
+
+    Args:
+      state_dict: NumPy arrays by PyTorch key, kernels OIHW.
+      table: PyTorch key to the name used here.
+      shapes: by the names used here, kernels HWIO.
+      origin: file name for the error message.
+      expected: what that message says would fit.
+    Returns:
+      Views of the arrays by the names used here, kernels HWIO.
+    Raises:
+      InputError: as `from_torch`.
+    """
     tensors = {
         key: value
         for key, value in state_dict.items()
         if not key.endswith(IGNORED_SUFFIX)
     }
-    table = key_table(config)
-    shapes = array_shapes(config)
-    expected = {key: _torch_shape(shapes[name]) for key, name in table.items()}
     wrong = [key for key, value in tensors.items() if not hasattr(value, "shape")]
     if wrong:
         raise InputError(f"{origin}: entry {wrong[0]!r} is not a tensor")
-    check_arrays(tensors, expected, origin=origin)
+    wanted = {key: _torch_shape(shapes[name]) for key, name in table.items()}
+    check_arrays(tensors, wanted, origin=origin, expected=expected)
     return {name: _to_hwio(tensors[key]) for key, name in table.items()}
 
 
@@ -85,12 +120,16 @@ def to_torch(
 
 
 def find_state_dict(checkpoint: Any, *, origin: str) -> dict[str, Any]:
-    """Return the mapping that holds the tensors: bare or under "state_dict"."""
+    """Return the mapping that holds the tensors: bare or under one of WRAPPERS."""
     if isinstance(checkpoint, dict):
-        inner = checkpoint.get("state_dict", checkpoint)
+        found = [checkpoint[key] for key in WRAPPERS if key in checkpoint]
+        inner = found[0] if found else checkpoint
         if isinstance(inner, dict) and inner and all(isinstance(k, str) for k in inner):
             return inner
-    raise InputError(f"{origin}: holds no state_dict; expected a TMFNet checkpoint")
+    raise InputError(
+        f"{origin}: holds no state_dict; expected tensors by name, as they are or "
+        f"under {' or '.join(map(repr, WRAPPERS))}"
+    )
 
 
 def _torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -119,17 +158,23 @@ def _conv_norm(conv: str, norm: str, ours: str, *, bias: bool):
     yield from _norm(norm, f"{ours}.norm")
 
 
-def _encoder_keys() -> Iterator[tuple[str, str]]:
-    for index, (conv, norm) in enumerate(TORCH_STEM):
+def encoder_keys(
+    *, prefix: str = "", stem: Stem = TORCH_STEM
+) -> Iterator[tuple[str, str]]:
+    """Yield PyTorch key and name used here of each array of the encoder.
+
+    Args:
+      prefix: of the PyTorch keys, with its dot.
+      stem: the code's names for the three convolutions in front of layer1, each
+        with its BatchNorm; the other names are those of torchvision.
+    """
+    for index, (conv, norm) in enumerate(stem):
         yield from _conv_norm(
-            f"{ENCODER}.{conv}",
-            f"{ENCODER}.{norm}",
-            f"encoder.stem.{index}",
-            bias=False,
+            f"{prefix}{conv}", f"{prefix}{norm}", f"encoder.stem.{index}", bias=False
         )
     for layer, blocks in (("layer1", 3), ("layer2", 4), ("layer3", 6), ("layer4", 3)):
         for block in range(blocks):
-            torch, ours = f"{ENCODER}.{layer}.{block}", f"encoder.{layer}.{block}"
+            torch, ours = f"{prefix}{layer}.{block}", f"encoder.{layer}.{block}"
             for i in (1, 2, 3):
                 yield from _conv_norm(
                     f"{torch}.conv{i}", f"{torch}.bn{i}", f"{ours}.conv{i}", bias=False

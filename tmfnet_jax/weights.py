@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -18,7 +20,7 @@ from tmfnet_jax.model import TMFNet, TMFNetConfig
 from tmfnet_jax.parameters import array_shapes, check_arrays, network_from_arrays
 
 NETWORK_ENTRY = "tmfnet_jax.network"  # in the file's metadata: TMFNetConfig as JSON
-TORCH_SUFFIXES = (".pth", ".pt", ".ckpt")
+TORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
 
 
 def load_network(path: str | Path) -> TMFNet:
@@ -40,23 +42,44 @@ def read_weights(path: str | Path) -> tuple[TMFNetConfig, dict[str, np.ndarray]]
         from tmfnet_jax import checkpointing  # Orbax takes a second to import
 
         return checkpointing.read_weights(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such weights file")
-    if path.suffix in TORCH_SUFFIXES:
+    if path.suffix in TORCH_SUFFIXES and path.exists():
         raise InputError(
             f"{path}: a PyTorch file; convert it first: "
             f"tmfnet convert {path.name} {path.stem}.safetensors"
         )
+    metadata, arrays = read_safetensors(path)
+    return _network_of(metadata, path), arrays
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """Read any safetensors file: its metadata and its arrays by name.
+
+    Raises:
+      InputError: no such file, another kind of file, or a truncated one.
+    """
+    with _opened(path) as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return file.metadata() or {}, arrays
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """Read what `write_weights` noted in a file beside the network."""
+    with _opened(path) as file:
+        notes = file.metadata() or {}
+    return {name: text for name, text in notes.items() if name != NETWORK_ENTRY}
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            yield file
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such weights file") from None
     except (safetensors.SafetensorError, OSError, ValueError, TypeError) as error:
         raise InputError(
-            f"{path}: not a whole safetensors file ({error}); expected one made by "
-            "tmfnet convert or by training"
+            f"{path}: not a whole safetensors file ({error}); name one or copy it again"
         ) from None
-    return _network_of(metadata, path), arrays
 
 
 def fingerprint(path: str | Path) -> tuple[TMFNetConfig, str]:
@@ -89,16 +112,25 @@ def write_weights(
       arrays: parameters and batch statistics by name.
       dtype: np.float32 or np.float16.
       notes: further text entries for the file's metadata, such as a licence.
+
+    Equal arguments give equal bytes.
     """
     with np.errstate(over="ignore"):  # the check below names what became infinite
         stored = {k: np.ascontiguousarray(v, dtype) for k, v in arrays.items()}
     check_arrays(stored, array_shapes(config), origin=f"{np.dtype(dtype)} weights")
     # Precision of the computation is the user's choice, not the weights'.
     network = dataclasses.asdict(dataclasses.replace(config, dtype="float32"))
-    metadata = {NETWORK_ENTRY: json.dumps(network), **(notes or {})}
-    data = safetensors.numpy.save(stored, metadata)
+    metadata = {**(notes or {}), NETWORK_ENTRY: json.dumps(network)}
+    data = memoryview(safetensors.numpy.save(stored))
+    # The library would write the entries in an order that changes from run to run.
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = {"__metadata__": metadata, **json.loads(bytes(data[8:start]))}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the arrays stay aligned
     with atomic_write(path) as file:
-        file.write(data)
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        file.write(data[start:])
 
 
 def _network_of(metadata: Mapping[str, str], path: Path) -> TMFNetConfig:

@@ -38,10 +38,15 @@ def add(commands) -> None:
 def _convert(options: argparse.Namespace) -> None:
     import numpy as np
 
-    from tmfnet_jax.torch_file import read_torch_file, write_torch_file
-    from tmfnet_jax.torch_weights import find_state_dict, from_torch, to_torch
+    from tmfnet_jax.torch_file import write_torch_file
+    from tmfnet_jax.torch_weights import read_torch_weights, to_torch
     from tmfnet_jax.variants import named_config
-    from tmfnet_jax.weights import TORCH_SUFFIXES, read_weights, write_weights
+    from tmfnet_jax.weights import (
+        TORCH_SUFFIXES,
+        read_notes,
+        read_weights,
+        write_weights,
+    )
 
     source, target = options.source, options.target
     keep_inputs(target, source)
@@ -50,15 +55,17 @@ def _convert(options: argparse.Namespace) -> None:
             f"{target}: unknown kind of weights; expected a name ending in "
             f".safetensors or {TORCH_SUFFIXES[0]}"
         )
+    notes = {}
     if source.suffix in TORCH_SUFFIXES:
         config = named_config(options.variant)
-        tensors = find_state_dict(read_torch_file(source), origin=str(source))
-        arrays = from_torch(tensors, config, origin=str(source))
+        arrays = read_torch_weights(source, config)
     else:
         config, arrays = read_weights(source)
+        if source.is_file():  # a workdir has none
+            notes = read_notes(source)
     dtype = np.float16 if options.half else np.float32
     if target.suffix == ".safetensors":
-        write_weights(target, config, arrays, dtype=dtype)
+        write_weights(target, config, arrays, dtype=dtype, notes=notes)
     else:
         arrays = {name: np.asarray(value, dtype) for name, value in arrays.items()}
         write_torch_file(target, to_torch(arrays, config))
