@@ -23,6 +23,10 @@ def reason(error: Exception) -> str:
         text = "out of memory; close other programs or use a smaller image"
     elif isinstance(error, OSError):
         text = f"{error.filename or 'input/output'}: {error.strerror or error}"
-    # Names and values from files may hold control characters.
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Bring text from outside into one line without control characters."""
     text = " ".join(text.split())
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -70,7 +70,7 @@ def load_encoder(path: str | Path, config: TMFNetConfig) -> dict[str, np.ndarray
       `array_shapes`, all of which start with "encoder.".
     Raises:
       InputError: unreadable, or not a ResNet-50-s; lists all mismatches.
-    Source: Jiang et al., section 4.1, and the published configuration.
+    Source: the published training configuration.
     """
     path = Path(path)
     if config.width != 1:
