@@ -31,7 +31,7 @@ def warp(image, window=None, interpolation=cv2.INTER_NEAREST, **motion):
     height, width = image.shape[:2]
     matrix = affine.affine_matrix(height=height, width=width, **motion)
     window = window or Window.whole(image.shape)
-    positions = affine.source_positions(affine.invert(matrix), window)
+    positions = affine.source_positions(affine.invert(matrix), *window.grid)
     return affine.sample_at(image, positions, interpolation=interpolation)
 
 
@@ -91,7 +91,7 @@ def test_a_part_of_the_image_will_do():
     image = random_image(np.random.default_rng(12), 60, 80)
     window = Window(20, 30, 10, 12)
     matrix = affine.affine_matrix(height=60, width=80, **MOTION)
-    positions = affine.source_positions(affine.invert(matrix), window)
+    positions = affine.source_positions(affine.invert(matrix), *window.grid)
     part = affine.sample_at(
         image[10:50, 15:70], positions, interpolation=cv2.INTER_CUBIC, corner=(10, 15)
     )
@@ -102,7 +102,9 @@ def test_a_part_of_the_image_will_do():
 def test_outside_is_what_nearest_finds_no_pixel_for():
     image = np.full((40, 50), 255, np.uint8)
     matrix = affine.affine_matrix(height=40, width=50, **MOTION)
-    positions = affine.source_positions(affine.invert(matrix), Window.whole((40, 50)))
+    positions = affine.source_positions(
+        affine.invert(matrix), *Window.whole((40, 50)).grid
+    )
     nearest = affine.sample_at(image, positions, interpolation=cv2.INTER_NEAREST)
     beyond = affine.outside(positions, 40, 50)
     assert 0 < beyond.sum() < beyond.size

@@ -7,8 +7,6 @@ import math
 import cv2
 import numpy as np
 
-from input_pipeline.protocol.windows import Window
-
 STEPS = 32  # of a pixel, between which OpenCV interpolates
 _BITS = 5  # of STEPS; shifts take a fifth of the time of divisions
 _FAR = 2**14  # a position beyond any image, as int16 can hold it
@@ -56,22 +54,24 @@ def invert(matrix: np.ndarray) -> np.ndarray:
     return cv2.invertAffineTransform(matrix)
 
 
-def source_positions(inverse: np.ndarray, window: Window) -> np.ndarray:
-    """Return where the pixels of a window of the result lie in the source.
+def source_positions(
+    inverse: np.ndarray, down: np.ndarray, across: np.ndarray
+) -> np.ndarray:
+    """Return where pixels of the result lie in the source.
 
     Args:
       inverse: [2, 3], see `invert`.
-      window: of the result.
+      down: rows of the result, in a shape that broadcasts against `across`; those of
+        a window are `Window.grid`.
+      across: columns of the result.
     Returns:
-      [2, height, width] int32: x and y in 1/32 pixel, each pixel's the same in
-      whatever window it lies.
+      [2, ...] int32: x and y in 1/32 pixel, each pixel's the same whatever else is
+      asked for.
     """
-    across = np.arange(window.left, window.left + window.width)
-    down = np.arange(window.top, window.top + window.height)
-    positions = np.empty((2, window.height, window.width))
+    positions = np.empty((2, *np.broadcast_shapes(down.shape, across.shape)))
     for axis, (by_x, by_y, start) in enumerate(inverse):
         rows = STEPS * (by_y * down + start)
-        np.add(STEPS * by_x * across, rows[:, None], out=positions[axis])
+        np.add(STEPS * by_x * across, rows, out=positions[axis])
     return np.rint(positions, out=positions).astype(np.int32)
 
 

@@ -10,7 +10,7 @@ from input_pipeline.protocol.windows import Window
 from tmfnet_jax.errors import InputError
 
 MAX_ENLARGED_PIXELS = 2**26  # a 1-pixel-high strip must not become gigabytes
-REACH_PX = 32  # how far from a window a cut is looked for that falls between pixels
+REACH_PX = 64  # how far from a window a cut is looked for that falls between pixels
 TOLERANCE_PX = 1 / 32  # by which such a cut may miss
 SUPPORT_PX = 4  # what the widest interpolation reads on either side
 
@@ -29,7 +29,7 @@ def resize_window(
 ) -> np.ndarray:
     """Compute a window of `resize`, mostly from the part of the image under it.
 
-    That part is cut where the result's grid meets the image's, to 1/32 pixel. Where
+    That part begins where the result's grid meets the image's, to 1/32 pixel. Where
     the two do not meet nearby, single positions are interpolated, or, for
     INTER_AREA, which averages cells, the whole image is resized. INTER_NEAREST and
     what is resized whole are equal to the bit, the others but for rounding.
@@ -51,15 +51,22 @@ def resize_window(
             (window.left + np.arange(window.width)) * (image.shape[1] / width),
         )
         return image[np.ix_(*(np.floor(grid).astype(int) for grid in grids))]
-    rows = _cut(image.shape[0], height, window.top, window.height)
-    columns = _cut(image.shape[1], width, window.left, window.width)
+    rows = _part(image.shape[0], height, window.top, window.height)
+    columns = _part(image.shape[1], width, window.left, window.width)
     if rows and columns:
-        (top, bottom), above, tall = rows
-        (left, right), before, wide = columns
-        part = cv2.resize(
-            image[top:bottom, left:right], (wide, tall), interpolation=interpolation
+        (down, above), (across, before) = rows, columns
+        part = image[down, across]
+        resized = cv2.resize(
+            part,
+            None,  # by factors, not to a size: the grids need not meet at the end
+            fx=width / image.shape[1],
+            fy=height / image.shape[0],
+            interpolation=interpolation,
         )
-        return part[above : above + window.height, before : before + window.width]
+        if resized.shape != part.shape:  # else OpenCV copied it, whatever the factors
+            return resized[
+                above : above + window.height, before : before + window.width
+            ]
     if interpolation == cv2.INTER_AREA:
         whole = resize(image, height=height, width=width, interpolation=interpolation)
         return whole[window.slices]
@@ -68,35 +75,31 @@ def resize_window(
     inverse = np.column_stack([np.diag(scale), (scale - 1) / 2])
     return sample_at(
         image,
-        source_positions(inverse, window),
+        source_positions(inverse, *window.grid),
         interpolation=interpolation,
         border=cv2.BORDER_REPLICATE,
     )
 
 
-def _cut(
+def _part(
     source: int, target: int, start: int, length: int
-) -> tuple[tuple[int, int], int, int] | None:
-    """Find cuts around a stretch of the result that fall between source pixels.
+) -> tuple[slice, int] | None:
+    """Find the source pixels that a stretch of the result takes to compute.
 
     Returns:
-      First and last + 1 source pixel, how far before `start` the first cut lies, and
-      how many pixels of the result lie between the cuts; None if there are none.
+      Source pixels, and how far before `start` the first one begins, in pixels of the
+      result; None if the two grids do not meet nearby.
     """
     scale = source / target
     margin = int(np.ceil(SUPPORT_PX * max(1, 1 / scale)))
-    cuts = []
-    for edge, step in ((start, -1), (start + length, 1)):
-        near = edge + step * np.arange(margin, margin + REACH_PX)
-        near = np.unique(near.clip(0, target))
-        misses = np.abs(near * scale - np.rint(near * scale))
-        best = int(misses.argmin())
-        if misses[best] > TOLERANCE_PX:
-            return None
-        cuts.append(int(near[best]))
-    first, last = cuts
-    bounds = (round(first * scale), round(last * scale))
-    return bounds, start - first, last - first
+    near = (start - margin - np.arange(REACH_PX)).clip(0)
+    misses = np.abs(near * scale - np.rint(near * scale))
+    met = np.flatnonzero(misses <= TOLERANCE_PX)
+    if not met.size:
+        return None
+    first = int(near[met[0]])
+    end = min(source, int(np.ceil((start + length + margin) * scale)))
+    return slice(round(first * scale), end), start - first
 
 
 def enlarged_size(height: int, width: int, *, crop_px: int) -> tuple[int, int]:

@@ -41,7 +41,7 @@ def assemble_whole(
         foreground = jittered(foreground, rooms, draws.jitter)
     if draws.motion is not None:
         inverse = motion_inverse(draws.motion, recipe, *alpha.shape)
-        positions = source_positions(inverse, Window.whole(alpha.shape))
+        positions = source_positions(inverse, *Window.whole(alpha.shape).grid)
         foreground, alpha = (
             sample_at(image, positions, interpolation=interpolation)
             for image, interpolation in zip(

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 
-from input_pipeline.protocol.affine import STEPS, outside, sample_at, source_positions
+from input_pipeline.protocol.affine import STEPS, outside, sample_at
 from input_pipeline.protocol.colours import colour_rooms
 from input_pipeline.protocol.crop_search import candidates, crop_around
 from input_pipeline.protocol.draws import Draws, Jitter, Motion
-from input_pipeline.protocol.layers import BLOCK_PX, Subject
+from input_pipeline.protocol.layers import Subject
 from input_pipeline.protocol.recipe import Recipe
 from input_pipeline.protocol.resizing import resize_window
+from input_pipeline.protocol.tiles import TILE_PX, Tiles, any_in_tiles, grid
 from input_pipeline.protocol.trimap_synthesis import trimap_from_alpha
 from input_pipeline.protocol.whole_sample import (
     Sample,
@@ -30,7 +30,7 @@ from input_pipeline.protocol.whole_sample import (
 )
 from input_pipeline.protocol.windows import Window
 from input_pipeline.training_data.sources import Source
-from tmfnet_jax.trimap import TRIMAP_UNKNOWN
+from tmfnet_jax.trimap import TRIMAP_BACKGROUND, TRIMAP_UNKNOWN
 
 SUPPORT_PX = 4  # what the widest interpolation reads on either side
 
@@ -59,7 +59,9 @@ def assemble_window(
         wide_alpha, erosion_px=draws.erosion_px, dilation_px=draws.dilation_px
     )
     crop = window.within(around).slices
-    colours = view.colours(window, draws.jitter)
+    alpha, trimap = wide_alpha[crop], trimap[crop]
+    shown = any_in_tiles(trimap != TRIMAP_BACKGROUND)
+    colours = view.colours(window, shown, draws.jitter)
     background = resize_window(
         source.background(draws.background),
         window,
@@ -67,7 +69,7 @@ def assemble_window(
         width=width,
         interpolation=draws.background_interpolation,
     )
-    return complete(trimap[crop], wide_alpha[crop], colours, background)
+    return complete(trimap, alpha, colours, background)
 
 
 class _View:
@@ -80,23 +82,65 @@ class _View:
             self.inverse = motion_inverse(motion, recipe, *subject.shape)
 
     def alpha(self, window: Window) -> np.ndarray:
+        """Return the opacity in a window: uint8 [height, width]."""
         if self.motion is None:
             return self.subject.alpha(window)
-        positions = source_positions(self.inverse, window)
-        interpolation = self.motion.interpolations[1]
-        return self._sampled(self.subject.alpha, positions, interpolation)
+        rows, columns = grid(window)
+        down, across = np.mgrid[:rows, :columns].reshape(2, -1) * TILE_PX
+        half = (TILE_PX - 1) / 2
+        opaque, clear = self.surely(
+            window.top + down + half, window.left + across + half, half
+        )
+        tiles = Tiles(window, ~(opaque | clear).reshape(rows, columns))
+        warped = self._sampled(
+            self.subject.alpha,
+            tiles.positions(self.inverse),
+            self.motion.interpolations[1],
+        )
+        known = np.where(opaque, 255, 0).reshape(rows, columns)
+        return tiles.in_place(warped, rest=known)
 
-    def colours(self, window: Window, jitter: Jitter | None) -> np.ndarray:
+    def colours(
+        self, window: Window, shown: np.ndarray, jitter: Jitter | None
+    ) -> np.ndarray:
+        """Return the colours of a window where its tiles are shown, elsewhere 0.
+
+        Args:
+          window: of the result.
+          shown: bool, one for each tile.
+          jitter: of the colours.
+        Returns:
+          uint8 [height, width, 3].
+        """
         if self.motion is None:
             return self._jittered(self.subject.colours(window), jitter)
-        positions = source_positions(self.inverse, window)
+        tiles = Tiles(window, shown)
+        positions = tiles.positions(self.inverse)
         interpolation = self.motion.interpolations[0]
         warped = self._sampled(self.subject.colours, positions, interpolation)
         colours = self._jittered(warped, jitter)
         beyond = outside(positions, *self.subject.shape)
         if jitter is not None and beyond.any():
             colours[beyond] = 0  # where the warp finds nothing is nothing to jitter
-        return colours
+        return tiles.in_place(colours)
+
+    def surely(
+        self, down: np.ndarray, across: np.ndarray, half: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Tell which squares are opaque, and which are clear, all over.
+
+        Args:
+          down: [N] rows of their centres.
+          across: [N] columns.
+          half: of their sides.
+        Returns:
+          Two bool [N]; a square that is may be missed.
+        """
+        centres = self.inverse @ np.stack([across, down, np.ones(down.shape)])
+        # A square's shadow in the source, and what interpolation reads around it.
+        extent = np.abs(self.inverse[:, :2]).sum(1, keepdims=True) * half
+        extent += SUPPORT_PX + 1
+        return self.subject.surely(centres - extent, centres + extent)
 
     def _jittered(self, colours: np.ndarray, jitter: Jitter | None) -> np.ndarray:
         if jitter is None:
@@ -111,6 +155,8 @@ class _View:
     ) -> np.ndarray:
         """Interpolate what `part` gives for the window around the positions."""
         height, width = self.subject.shape
+        if not positions.size:
+            return part(Window(0, 0, 1, 1))[:0]
         (left, right), (top, bottom) = (
             (int(axis.min()) // STEPS, int(axis.max()) // STEPS + 1)
             for axis in positions
@@ -133,7 +179,8 @@ def _find_crop(view: _View, draws: Draws, *, side: int) -> Window | None:
     height, width = view.subject.shape
     rows, columns = candidates(height, width, draws.crop_seed)
     reach = _reach(draws)
-    for i in np.flatnonzero(_doubtful(view, rows, columns, reach)):
+    opaque, clear = view.surely(rows, columns, reach)
+    for i in np.flatnonzero(~(opaque | clear)):
         row, column = int(rows[i]), int(columns[i])
         pixel = Window(row, column, 1, 1)
         around = pixel.grown(reach, view.subject.shape)
@@ -146,29 +193,6 @@ def _find_crop(view: _View, draws: Draws, *, side: int) -> Window | None:
         if trimap[top, left] == TRIMAP_UNKNOWN:
             return crop_around(row, column, height=height, width=width, side=side)
     return None
-
-
-def _doubtful(
-    view: _View, rows: np.ndarray, columns: np.ndarray, reach: int
-) -> np.ndarray:
-    """Tell which pixels are not surely known by the blocks of the source around."""
-    opaque, clear = view.subject.surely()
-    # What a pixel's label depends on, in the source, in whole blocks.
-    span = np.abs(view.inverse[:, :2]).sum(1).max() * (reach + 1) + SUPPORT_PX + 1
-    blocks = int(np.ceil(span / BLOCK_PX))
-    pad = blocks + 1
-    around = np.ones((2 * blocks + 1,) * 2, np.uint8)
-    doubtful = np.ones(rows.shape, bool)
-    x, y = view.inverse @ np.stack([columns, rows, np.ones_like(rows)])
-    for known, beyond in ((opaque, 0), (clear, 1)):
-        padded = np.pad(known.astype(np.uint8), pad, constant_values=beyond)
-        sure = cv2.erode(padded, around, borderValue=beyond).astype(bool)
-        block_y, block_x = (
-            (np.floor(position / BLOCK_PX).astype(int) + pad).clip(0, side - 1)
-            for position, side in ((y, sure.shape[0]), (x, sure.shape[1]))
-        )
-        doubtful &= ~sure[block_y, block_x]
-    return doubtful
 
 
 def _reach(draws: Draws) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 
 class Window(NamedTuple):
     """Rows top to top + height, columns left to left + width."""
@@ -25,6 +27,12 @@ class Window(NamedTuple):
             slice(self.top, self.top + self.height),
             slice(self.left, self.left + self.width),
         )
+
+    @property
+    def grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows [height, 1] and columns [width]."""
+        down = np.arange(self.top, self.top + self.height)
+        return down[:, None], np.arange(self.left, self.left + self.width)
 
     def grown(self, margin: int, shape: tuple[int, ...]) -> Window:
         """Add a margin on all sides, as far as an image of this shape reaches."""

@@ -16,12 +16,15 @@ and processes that read the same foreground share them.
 
 from __future__ import annotations
 
+import functools
+import io
 import json
+import mmap
 import tokenize
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -37,6 +40,7 @@ INDEX_FILE = "index.json"
 SETTINGS_FILE = "settings.json"
 FOREGROUNDS, BACKGROUNDS = "foregrounds", "backgrounds"  # roles and folders
 ARRAY_SUFFIX = ".npy"
+HEADER_BYTES = 128  # of an array file that NumPy writes
 
 
 @dataclass(frozen=True)
@@ -190,24 +194,36 @@ def _plain(name: str) -> str:
     return name
 
 
-def _map(path: Path, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """Map an array file; a plain array, so that views of it stay plain as well."""
+def _map(path: Path, expected: tuple[int, ...] | None = None) -> np.ndarray:
+    """Map an array file into memory, read-only."""
     try:
-        array = np.lib.format.open_memmap(path, mode="r")
+        with path.open("rb") as file:
+            shape, fortran_order, dtype, offset = _layout(file.read(HEADER_BYTES))
+            pixels = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        order: Literal["F", "C"] = "F" if fortran_order else "C"
+        array = np.ndarray(shape, dtype, pixels, offset, order=order)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror or error}); run the same "
             "`tmfnet prepare` again"
         ) from None
-    except (ValueError, EOFError, SyntaxError, tokenize.TokenError):
+    except (ValueError, EOFError, SyntaxError, TypeError, tokenize.TokenError):
         raise InputError(_damaged(path)) from None
-    shape = shape or (*array.shape[:2], 3)
-    if array.shape != shape or array.dtype != np.uint8 or not array.flags.c_contiguous:
+    expected = expected or (*shape[:2], 3)
+    if shape != expected or dtype != np.uint8 or fortran_order:
         raise InputError(
-            f"{path}: holds {array.dtype} {list(array.shape)}, its index says uint8 "
-            f"{list(shape)}; prepare the folder anew"
+            f"{path}: holds {dtype} {list(shape)}, its index says uint8 "
+            f"{list(expected)}; prepare the folder anew"
         )
-    return array.view(np.ndarray)
+    return array
+
+
+@functools.lru_cache
+def _layout(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Read shape, order, type and offset: images of one size have one header."""
+    file = io.BytesIO(header)
+    np.lib.format.read_magic(file)
+    return *np.lib.format.read_array_header_1_0(file), file.tell()
 
 
 def _damaged(path: Path) -> str:

@@ -1,0 +1,76 @@
+"""The square tiles of a window that are worth computing, packed one after another.
+
+A warp costs by the pixel, so a window is cut into tiles and only those that somebody
+needs are computed: they form an array of a row per tile, which is interpolated and
+jittered as if it were an image, and put into place at the end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from input_pipeline.protocol.affine import source_positions
+from input_pipeline.protocol.windows import Window
+
+TILE_PX = 16
+
+
+class Tiles:
+    """Chosen tiles of a window; those at its far sides may reach beyond it.
+
+    Args:
+      window: that the tiles cover, from its corner on.
+      chosen: bool, one for each tile of `grid(window)`.
+    """
+
+    def __init__(self, window: Window, chosen: np.ndarray):
+        self._window, self._grid = window, chosen.shape
+        self._rows, self._columns = np.nonzero(chosen)
+
+    def positions(self, inverse: np.ndarray) -> np.ndarray:
+        """Return `affine.source_positions` of their pixels: [2, tiles, TILE_PX**2]."""
+        inside = np.arange(TILE_PX)
+        down = self._window.top + TILE_PX * self._rows[:, None] + inside
+        across = self._window.left + TILE_PX * self._columns[:, None] + inside
+        positions = source_positions(inverse, down[:, :, None], across[:, None])
+        return positions.reshape(2, len(down), TILE_PX**2)
+
+    def in_place(self, packed: np.ndarray, *, rest: np.ndarray | int = 0) -> np.ndarray:
+        """Put tiles into their places.
+
+        Args:
+          packed: uint8 [tiles, TILE_PX**2, ...].
+          rest: value of the other tiles, one for all or one for each of `grid`.
+        Returns:
+          uint8 [height, width, ...] of the window.
+        """
+        down, across = self._grid
+        channels = packed.shape[2:]
+        tiled = np.empty((down, TILE_PX, across, TILE_PX, *channels), np.uint8)
+        tiled[:] = np.reshape(rest, (*np.shape(rest), 1))[:, None]
+        tiled[self._rows, :, self._columns] = packed.reshape(
+            -1, TILE_PX, TILE_PX, *channels
+        )
+        image = tiled.reshape(down * TILE_PX, across * TILE_PX, *channels)
+        return image[: self._window.height, : self._window.width]
+
+
+def grid(window: Window) -> tuple[int, int]:
+    """How many tiles it takes to cover a window, down and across."""
+    return -(-window.height // TILE_PX), -(-window.width // TILE_PX)
+
+
+def any_in_tiles(wanted: np.ndarray) -> np.ndarray:
+    """Tell which tiles of an image hold a pixel that is wanted.
+
+    Args:
+      wanted: bool [height, width].
+    Returns:
+      bool, one for each tile.
+    """
+    height, width = wanted.shape
+    padded = np.pad(wanted, ((0, -height % TILE_PX), (0, -width % TILE_PX)))
+    rows, columns = (side // TILE_PX for side in padded.shape)
+    bands = np.any(padded.reshape(rows, TILE_PX, -1), axis=1)
+    tiles: np.ndarray = np.any(bands.reshape(rows, columns, TILE_PX), axis=-1)
+    return tiles
