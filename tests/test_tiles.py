@@ -13,28 +13,31 @@ WINDOW = Window(7, -3, 2 * SIDE + 5, 3 * SIDE)
 INVERSE = np.array([[0.9, -0.3, 11.0], [0.2, 1.1, -4.0]])
 
 
-def test_tiles_of_a_window_hold_its_positions_and_go_back_into_place():
+def test_chosen_tiles_are_computed_and_the_others_are_what_is_said():
     assert tiles.grid(WINDOW) == (3, 3)
     chosen = np.array([[0, 1, 0], [1, 0, 1], [1, 0, 0]], bool)
-    some = tiles.Tiles(WINDOW, chosen)
-    expected = source_positions(INVERSE, *WINDOW.grid)
-    rest = np.arange(9).reshape(3, 3)
-    for axis, packed in enumerate(some.positions(INVERSE)):
-        placed = some.in_place(packed.astype(np.uint8), rest=rest)
-        assert placed.shape == (WINDOW.height, WINDOW.width)
-        for row, column in np.ndindex(WINDOW.height, WINDOW.width):
-            tile = row // SIDE, column // SIDE
-            value = expected[axis, row, column] % 256 if chosen[tile] else rest[tile]
-            assert placed[row, column] == value
+    expected = source_positions(INVERSE, *WINDOW.grid).astype(np.uint8)
+    rest = np.arange(9, dtype=np.uint8).reshape(3, 3)
+    image = tiles.Tiles(WINDOW, chosen).computed(
+        INVERSE,
+        lambda positions: np.stack(positions, axis=-1).astype(np.uint8),
+        rest=rest,
+        channels=(2,),
+    )
+    assert image.shape == (WINDOW.height, WINDOW.width, 2)
+    for row, column in np.ndindex(WINDOW.height, WINDOW.width):
+        tile = row // SIDE, column // SIDE
+        value = expected[:, row, column] if chosen[tile] else rest[tile]
+        assert (image[row, column] == value).all()
 
 
-def test_tiles_in_colour_leave_zeros_elsewhere():
-    chosen = np.zeros((3, 3), bool)
-    chosen[1, 2] = True
-    colours = np.arange(3, dtype=np.uint8) + np.ones((1, SIDE**2, 1), np.uint8)
-    placed = tiles.Tiles(WINDOW, chosen).in_place(colours)
-    tile = placed[SIDE : 2 * SIDE, 2 * SIDE :]
-    assert (tile == [1, 2, 3]).all() and placed.sum() == tile.sum()
+def test_without_a_chosen_tile_nothing_is_computed():
+    def compute(positions):
+        raise AssertionError(positions)
+
+    none = tiles.Tiles(WINDOW, np.zeros((3, 3), bool))
+    image = none.computed(INVERSE, compute, rest=np.full((3, 3), 7, np.uint8))
+    assert image.shape == (WINDOW.height, WINDOW.width) and (image == 7).all()
 
 
 def test_a_tile_is_wanted_for_one_pixel():

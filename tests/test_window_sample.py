@@ -156,28 +156,6 @@ def test_distributions_agree_over_2000_samples():
     assert max(largest_gap(*pair) for pair in pairs) < 1.95 * (2 / 2000) ** 0.5
 
 
-def test_no_rectangle_is_claimed_wrongly():
-    source = Blobs()
-    subject = Subject(*source.foreground(0))
-    subject.lay_over(*source.foreground(1), (cv2.INTER_CUBIC, cv2.INTER_LANCZOS4))
-    alpha = subject.alpha(Window.whole(subject.shape))
-    height, width = alpha.shape
-    rng = np.random.default_rng(2)
-    low = rng.uniform(-40, [[width + 40], [height + 40]], (2, 3000))
-    high = low + rng.uniform(0, 40, low.shape)
-    opaque, clear = subject.surely(low, high)
-    beyond = 100
-    padded = np.pad(alpha, beyond)
-    for i in range(low.shape[1]):
-        (left, top), (right, bottom) = (
-            np.floor(corner[:, i]).astype(int) + beyond for corner in (low, high)
-        )
-        part = padded[top : bottom + 1, left : right + 1]
-        assert not opaque[i] or (part == 255).all()
-        assert not clear[i] or (part == 0).all()
-    assert opaque.any() and clear.any()
-
-
 def test_a_subject_that_would_be_opaque_stays_alone():
     colours, alpha = Blobs().foreground(0)
     subject = Subject(colours, alpha)

@@ -22,10 +22,8 @@ def composite(
     Returns:
       uint8 [H, W, 3].
     """
-    weight = cv2.merge([alpha.reshape(alpha.shape[:2])] * 3)
-    total = np.multiply(weight, foreground, dtype=np.uint16)
-    total += np.multiply(255 - weight, background, dtype=np.uint16)
-    return _divide_by_255(total)
+    weight = alpha.reshape(alpha.shape[:2]).astype(np.float32)
+    return cv2.blendLinear(foreground, background, weight, 255 - weight)
 
 
 def merge_alphas(alpha: np.ndarray, under: np.ndarray) -> np.ndarray:

@@ -46,15 +46,18 @@ def resize_window(
     if image.shape[:2] == (height, width):
         return image[window.slices]
     if interpolation == cv2.INTER_NEAREST:
-        grids = (
-            (window.top + np.arange(window.height)) * (image.shape[0] / height),
-            (window.left + np.arange(window.width)) * (image.shape[1] / width),
+        rows, columns = (
+            np.floor((start + np.arange(length)) * (source / target)).astype(int)
+            for start, length, source, target in (
+                (window.top, window.height, image.shape[0], height),
+                (window.left, window.width, image.shape[1], width),
+            )
         )
-        return image[np.ix_(*(np.floor(grid).astype(int) for grid in grids))]
-    rows = _part(image.shape[0], height, window.top, window.height)
-    columns = _part(image.shape[1], width, window.left, window.width)
-    if rows and columns:
-        (down, above), (across, before) = rows, columns
+        return image[rows].take(columns, axis=1)
+    vertical = _part(image.shape[0], height, window.top, window.height)
+    horizontal = _part(image.shape[1], width, window.left, window.width)
+    if vertical and horizontal:
+        (down, above), (across, before) = vertical, horizontal
         part = image[down, across]
         resized = cv2.resize(
             part,

@@ -9,13 +9,15 @@ the crop alone: image and foreground differ by a grey level or so.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from input_pipeline.protocol.affine import STEPS, outside, sample_at
+from input_pipeline.protocol.affine import outside, sample_at
 from input_pipeline.protocol.colours import colour_rooms
 from input_pipeline.protocol.crop_search import candidates, crop_around
 from input_pipeline.protocol.draws import Draws, Jitter, Motion
+from input_pipeline.protocol.known_blocks import KnownBlocks
 from input_pipeline.protocol.layers import Subject
 from input_pipeline.protocol.recipe import Recipe
 from input_pipeline.protocol.resizing import resize_window
@@ -85,105 +87,116 @@ class _View:
         """Return the opacity in a window: uint8 [height, width]."""
         if self.motion is None:
             return self.subject.alpha(window)
-        rows, columns = grid(window)
-        down, across = np.mgrid[:rows, :columns].reshape(2, -1) * TILE_PX
-        half = (TILE_PX - 1) / 2
-        opaque, clear = self.surely(
-            window.top + down + half, window.left + across + half, half
+        part = self._source(window)
+        corner = np.reshape([part.left, part.top], (2, 1, 1))
+        image = self.subject.alpha(part)
+        low, high = self._shadows(window)
+        opaque, clear = KnownBlocks(image).known(low - corner, high - corner)
+        return Tiles(window, ~(opaque | clear)).computed(
+            self.inverse,
+            partial(
+                sample_at,
+                image,
+                interpolation=self.motion.interpolations[1],
+                corner=(part.top, part.left),
+            ),
+            rest=np.where(opaque, np.uint8(255), np.uint8(0)),
         )
-        tiles = Tiles(window, ~(opaque | clear).reshape(rows, columns))
-        warped = self._sampled(
-            self.subject.alpha,
-            tiles.positions(self.inverse),
-            self.motion.interpolations[1],
-        )
-        known = np.where(opaque, 255, 0).reshape(rows, columns)
-        return tiles.in_place(warped, rest=known)
 
     def colours(
         self, window: Window, shown: np.ndarray, jitter: Jitter | None
     ) -> np.ndarray:
-        """Return the colours of a window where its tiles are shown, elsewhere 0.
+        """Return the colours of a window where its tiles are shown.
 
         Args:
           window: of the result.
-          shown: bool, one for each tile.
+          shown: bool, one for each tile; the others are black.
           jitter: of the colours.
         Returns:
           uint8 [height, width, 3].
         """
+        change = self._jitter(jitter)
         if self.motion is None:
-            return self._jittered(self.subject.colours(window), jitter)
-        tiles = Tiles(window, shown)
-        positions = tiles.positions(self.inverse)
+            return change(self.subject.colours(window))
+        part = self._source(window)
+        image = self.subject.colours(part)
         interpolation = self.motion.interpolations[0]
-        warped = self._sampled(self.subject.colours, positions, interpolation)
-        colours = self._jittered(warped, jitter)
-        beyond = outside(positions, *self.subject.shape)
-        if jitter is not None and beyond.any():
-            colours[beyond] = 0  # where the warp finds nothing is nothing to jitter
-        return tiles.in_place(colours)
 
-    def surely(
-        self, down: np.ndarray, across: np.ndarray, half: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Tell which squares are opaque, and which are clear, all over.
-
-        Args:
-          down: [N] rows of their centres.
-          across: [N] columns.
-          half: of their sides.
-        Returns:
-          Two bool [N]; a square that is may be missed.
-        """
-        centres = self.inverse @ np.stack([across, down, np.ones(down.shape)])
-        # A square's shadow in the source, and what interpolation reads around it.
-        extent = np.abs(self.inverse[:, :2]).sum(1, keepdims=True) * half
-        extent += SUPPORT_PX + 1
-        return self.subject.surely(centres - extent, centres + extent)
-
-    def _jittered(self, colours: np.ndarray, jitter: Jitter | None) -> np.ndarray:
-        if jitter is None:
+        def colours_at(positions: np.ndarray) -> np.ndarray:
+            warped = sample_at(
+                image,
+                positions,
+                interpolation=interpolation,
+                corner=(part.top, part.left),
+            )
+            colours = change(warped)
+            if jitter is not None:
+                # Where the warp finds nothing is nothing to jitter.
+                colours[outside(positions, *self.subject.shape)] = 0
             return colours
-        return jittered(colours, colour_rooms(*self.subject.sampled()), jitter)
 
-    def _sampled(
-        self,
-        part: Callable[[Window], np.ndarray],
-        positions: np.ndarray,
-        interpolation: int,
-    ) -> np.ndarray:
-        """Interpolate what `part` gives for the window around the positions."""
+        black = np.zeros(shown.shape, np.uint8)
+        return Tiles(window, shown).computed(
+            self.inverse, colours_at, rest=black, channels=(3,)
+        )
+
+    def is_known(self, window: Window) -> bool:
+        """Tell at a glance that a window is opaque, or clear, all over.
+
+        One that is may be missed; none is claimed wrongly.
+        """
+        part = self._source(window)
+        alpha = self.subject.alpha(part)
+        if alpha.min() < 255:
+            return not alpha.any()
+        top, left, height, width = part  # opaque, unless it ends with the image
+        around = Window(top - 1, left - 1, height + 2, width + 2)
+        return part.grown(1, self.subject.shape) == around
+
+    def _source(self, window: Window) -> Window:
+        """Return what the tiles of a window are interpolated from; never empty."""
+        low, high = self._shadows(window)
+        left, top = low.min((1, 2))
+        right, bottom = high.max((1, 2))
         height, width = self.subject.shape
-        if not positions.size:
-            return part(Window(0, 0, 1, 1))[:0]
-        (left, right), (top, bottom) = (
-            (int(axis.min()) // STEPS, int(axis.max()) // STEPS + 1)
-            for axis in positions
+        (top, bottom), (left, right) = (
+            (min(max(int(first), 0), side - 1), max(min(int(last) + 2, side), 1))
+            for first, last, side in ((top, bottom, height), (left, right, width))
         )
-        top, left = max(0, top - SUPPORT_PX), max(0, left - SUPPORT_PX)
-        bottom, right = (
-            min(height, bottom + SUPPORT_PX),
-            min(width, right + SUPPORT_PX),
-        )
-        if top >= bottom or left >= right:  # they lie beside the image
-            top, left, bottom, right = 0, 0, 1, 1
-        image = part(Window(top, left, bottom - top, right - left))
-        return sample_at(
-            image, positions, interpolation=interpolation, corner=(top, left)
-        )
+        return Window(top, left, max(bottom - top, 1), max(right - left, 1))
+
+    def _shadows(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Bound what the tiles of a window are interpolated from.
+
+        Returns:
+          First and last x and y in the source: [2, rows, columns] each.
+        """
+        rows, columns = grid(window)
+        half = (TILE_PX - 1) / 2
+        down = window.top + half + TILE_PX * np.arange(rows)
+        across = window.left + half + TILE_PX * np.arange(columns)
+        by_x, by_y, start = self.inverse.T[..., None, None]
+        centres = by_x * across + by_y * down[:, None] + start
+        extent = np.abs(self.inverse[:, :2]).sum(1)[:, None, None] * half
+        extent += SUPPORT_PX + 1
+        return centres - extent, centres + extent
+
+    def _jitter(self, jitter: Jitter | None) -> Callable[[np.ndarray], np.ndarray]:
+        if jitter is None:
+            return lambda colours: colours
+        rooms = colour_rooms(*self.subject.sampled())
+        return lambda colours: jittered(colours, rooms, jitter)
 
 
 def _find_crop(view: _View, draws: Draws, *, side: int) -> Window | None:
     """Find the first candidate that is unknown, looking closely at few of them."""
     height, width = view.subject.shape
     rows, columns = candidates(height, width, draws.crop_seed)
-    reach = _reach(draws)
-    opaque, clear = view.surely(rows, columns, reach)
-    for i in np.flatnonzero(~(opaque | clear)):
-        row, column = int(rows[i]), int(columns[i])
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         pixel = Window(row, column, 1, 1)
-        around = pixel.grown(reach, view.subject.shape)
+        around = pixel.grown(_reach(draws), view.subject.shape)
+        if view.is_known(around):
+            continue
         trimap = trimap_from_alpha(
             view.alpha(around),
             erosion_px=draws.erosion_px,
