@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from input_pipeline.protocol.affine import outside, sample_at
+from input_pipeline.protocol.affine import outside, sample_at, source_positions
 from input_pipeline.protocol.colours import colour_rooms
 from input_pipeline.protocol.crop_search import candidates, crop_around
 from input_pipeline.protocol.draws import Draws, Jitter, Motion
@@ -130,7 +130,7 @@ class _View:
                 corner=(part.top, part.left),
             )
             colours = change(warped)
-            if jitter is not None:
+            if jitter is not None and not self._is_inside(part):
                 # Where the warp finds nothing is nothing to jitter.
                 colours[outside(positions, *self.subject.shape)] = 0
             return colours
@@ -140,18 +140,24 @@ class _View:
             self.inverse, colours_at, rest=black, channels=(3,)
         )
 
-    def is_known(self, window: Window) -> bool:
-        """Tell at a glance that a window is opaque, or clear, all over.
+    def doubtful_alpha(self, window: Window) -> np.ndarray | None:
+        """Return the opacity in a window of a few pixels, unless it is plainly known.
 
-        One that is may be missed; none is claimed wrongly.
+        None only where it is opaque, or clear, all over; such a window may be missed.
         """
         part = self._source(window)
-        alpha = self.subject.alpha(part)
-        if alpha.min() < 255:
-            return not alpha.any()
-        top, left, height, width = part  # opaque, unless it ends with the image
-        around = Window(top - 1, left - 1, height + 2, width + 2)
-        return part.grown(1, self.subject.shape) == around
+        image = self.subject.alpha(part)
+        # Beyond the image it is clear: what ends with the image is not opaque.
+        if not image.any() or (image.min() == 255 and self._is_inside(part)):
+            return None
+        if self.motion is None:
+            return self.subject.alpha(window)
+        return sample_at(
+            image,
+            source_positions(self.inverse, *window.grid),
+            interpolation=self.motion.interpolations[1],
+            corner=(part.top, part.left),
+        )
 
     def _source(self, window: Window) -> Window:
         """Return what the tiles of a window are interpolated from; never empty."""
@@ -164,6 +170,12 @@ class _View:
             for first, last, side in ((top, bottom, height), (left, right, width))
         )
         return Window(top, left, max(bottom - top, 1), max(right - left, 1))
+
+    def _is_inside(self, part: Window) -> bool:
+        """Tell that the image goes on around a part of it."""
+        top, left, height, width = part
+        around = Window(top - 1, left - 1, height + 2, width + 2)
+        return part.grown(1, self.subject.shape) == around
 
     def _shadows(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Bound what the tiles of a window are interpolated from.
@@ -195,10 +207,11 @@ def _find_crop(view: _View, draws: Draws, *, side: int) -> Window | None:
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         pixel = Window(row, column, 1, 1)
         around = pixel.grown(_reach(draws), view.subject.shape)
-        if view.is_known(around):
+        alpha = view.doubtful_alpha(around)
+        if alpha is None:
             continue
         trimap = trimap_from_alpha(
-            view.alpha(around),
+            alpha,
             erosion_px=draws.erosion_px,
             dilation_px=draws.dilation_px,
         )
