@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from input_pipeline.protocol import tiles
 from input_pipeline.protocol.affine import source_positions
@@ -13,7 +14,11 @@ WINDOW = Window(7, -3, 2 * SIDE + 5, 3 * SIDE)
 INVERSE = np.array([[0.9, -0.3, 11.0], [0.2, 1.1, -4.0]])
 
 
-def test_chosen_tiles_are_computed_and_the_others_are_what_is_said():
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+def test_chosen_tiles_are_computed_and_the_others_are_what_is_said(
+    monkeypatch, at_once
+):
+    monkeypatch.setattr(tiles, "TILES_AT_ONCE", at_once)
     assert tiles.grid(WINDOW) == (3, 3)
     chosen = np.array([[0, 1, 0], [1, 0, 1], [1, 0, 0]], bool)
     expected = source_positions(INVERSE, *WINDOW.grid).astype(np.uint8)

@@ -52,9 +52,8 @@ def both(recipe, index, seed=3):
 
 
 def seen(sample, name):
-    """Tell where an array must be right: not where another layer hides it."""
-    hidden = {"foreground": 0, "background": 255}
-    return sample["trimap"][..., 0] != hidden.get(name, -1)
+    """Tell where an array must be right: a foreground not in known background."""
+    return (sample["trimap"][..., 0] != 0) | (name != "foreground")
 
 
 @pytest.mark.parametrize(
@@ -77,8 +76,6 @@ def test_both_give_the_same_sample(recipe):
         for name in ("image", "foreground", "background"):
             difference = np.abs(fast[name].astype(int) - literal[name])
             difference = difference[seen(fast, name)]
-            if not difference.size:
-                continue
             # Where alpha is 0, colours that no image shows may differ by more.
             assert difference.mean() < (2 if name == "image" else 4)
             differences.append(difference.mean())

@@ -52,7 +52,9 @@ def make_sample(
     Returns:
       uint8 arrays: `image`, `foreground`, `background` [crop_px, crop_px, 3] RGB,
       image being the composite of the two others; `trimap` (0, 128, 255, at least
-      one 128) and `alpha` (255 for opaque) [crop_px, crop_px, 1].
+      one 128) and `alpha` (255 for opaque) [crop_px, crop_px, 1]. Where the trimap
+      is 0, `foreground` may be black instead of what the foreground holds there: no
+      loss and no image shows it.
     Raises:
       InputError: if the source cannot be read or gives no unknown region.
     """

@@ -16,6 +16,7 @@ from input_pipeline.protocol.affine import source_positions
 from input_pipeline.protocol.windows import Window
 
 TILE_PX = 16
+TILES_AT_ONCE = 4096  # OpenCV interpolates images of up to 2**15 rows
 
 
 class Tiles:
@@ -54,18 +55,22 @@ class Tiles:
         piece = np.dtype((np.void, TILE_PX * math.prod(channels)))
         tiled = np.empty((down, TILE_PX, across), piece)
         tiled[:] = np.repeat(rest, piece.itemsize, axis=1).view(piece)[:, None]
-        if len(self._rows):
-            values = compute(self._positions(inverse)).reshape(len(self._rows), -1)
-            tiled[self._rows, :, self._columns] = values.view(piece)
+        for first in range(0, len(self._rows), TILES_AT_ONCE):
+            some = slice(first, first + TILES_AT_ONCE)
+            rows, columns = self._rows[some], self._columns[some]
+            values = compute(self._positions(inverse, rows, columns))
+            tiled[rows, :, columns] = values.reshape(len(rows), -1).view(piece)
         image = tiled.view(np.uint8).reshape(down * TILE_PX, -1, *channels)
         return image[: self._window.height, : self._window.width]
 
-    def _positions(self, inverse: np.ndarray) -> np.ndarray:
+    def _positions(
+        self, inverse: np.ndarray, rows: np.ndarray, columns: np.ndarray
+    ) -> np.ndarray:
         inside = np.arange(TILE_PX)
-        down = self._window.top + TILE_PX * self._rows[:, None] + inside
-        across = self._window.left + TILE_PX * self._columns[:, None] + inside
+        down = self._window.top + TILE_PX * rows[:, None] + inside
+        across = self._window.left + TILE_PX * columns[:, None] + inside
         positions = source_positions(inverse, down[:, :, None], across[:, None])
-        return positions.reshape(2, len(down), TILE_PX**2)
+        return positions.reshape(2, len(rows), TILE_PX**2)
 
 
 def grid(window: Window) -> tuple[int, int]:

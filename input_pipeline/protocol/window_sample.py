@@ -1,9 +1,11 @@
-"""A training sample at the cost of its crop, not of its whole images.
+"""A training sample at the cost of what its crop shows, not of its whole images.
 
 The decisions are those of `whole_sample`, and so are crop, alpha and trimap, bit for
-bit. Colours are jittered after the warp instead of before it, by means that some of
-the pixels stand for, and a second foreground and the background are resized around
-the crop alone: image and foreground differ by a grey level or so.
+bit. Only tiles that need it are warped: those whose alpha the source leaves in doubt,
+and the colours of those that are not background all over; the foreground stays black
+in the others. Colours are jittered after the warp instead of before it, by means that
+some of the pixels stand for, and a second foreground and the background are resized
+around the crop alone: image and foreground differ by a grey level or so.
 """
 
 from __future__ import annotations
