@@ -12,8 +12,8 @@ def composite(
     """Lay a foreground over a background: I = alpha F + (1 - alpha) B.
 
     The result is rounded to 8 bits: the photographs a matte is asked for later
-    are 8 bit too. The sum is formed in whole numbers, so it is exact up to that
-    one rounding.
+    are 8 bit too. That is the one rounding that shows: no sum lies nearer to a tie
+    than 1/510 of a level, which float32 resolves.
 
     Args:
       foreground: uint8 [H, W, 3].
