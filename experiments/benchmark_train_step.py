@@ -21,7 +21,7 @@ from tmfnet_jax.model import TMFNetConfig, network_input
 from tmfnet_jax.optim import OptimizerConfig, make_optimizer
 from tmfnet_jax.parameters import initial_network
 from tmfnet_jax.reporting import format_table
-from tmfnet_jax.train_step import create_state, make_train_step
+from tmfnet_jax.train_step import StepConfig, create_state, make_train_step
 from tmfnet_jax.trimap import TRIMAP_VALUES
 
 
@@ -42,7 +42,8 @@ def _main() -> None:
     config, repeats = flags.FLAGS.config, flags.FLAGS.repeats
     model = initial_network(TMFNetConfig.from_dict(config.network.to_dict()), seed=0)
     optimizer = make_optimizer(OptimizerConfig(**config.optimizer.to_dict()))
-    step = make_train_step(model, optimizer, laplacian=config.laplacian)
+    computation = StepConfig(laplacian=config.laplacian)
+    step = make_train_step(model, optimizer, config=computation)
     state = create_state(model, optimizer)
     batch = random_batch(config.batch_size, config.recipe.crop_px)
     graph, weights = nnx.split(nnx.view(model, use_running_average=True))

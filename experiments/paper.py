@@ -183,8 +183,7 @@ def train_command(row: Row, runs: Path) -> str:
             *("python", "-m", "experiments.train"),
             f"--config=experiments/configs/paper.py:{row.run}",
             f"--workdir={workdir(row, runs)}",
-            "--config.data.foregrounds=FOREGROUNDS",
-            "--config.data.alphas=ALPHAS",
+            "--config.data.folder=DATA",
             "--config.data.backgrounds=BACKGROUNDS",
         ]
     )

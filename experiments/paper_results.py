@@ -16,14 +16,13 @@ from typing import Any
 
 from experiments.configs.paper import get_config
 from experiments.paper_rows import Row
+from experiments.workdir import CONFIG_FILE, WEIGHTS_FILE
 from tmfnet_jax.differences import differing_fields
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.evaluation_records import MANIFEST_FILE, METRICS, read_manifest
 from tmfnet_jax.variants import VARIANTS
 from tmfnet_jax.weights import fingerprint
 
-WEIGHTS_FILE = "weights.safetensors"
-CONFIG_FILE = "config.json"
 # Images of the sets whose parts would give other means than the whole.
 WHOLE = {"composition-1k": 1000, "ciom": 1000}
 # Settings of a training that make it the row's; paths and intervals do not.

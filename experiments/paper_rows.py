@@ -43,6 +43,11 @@ class Row:
     of: str | None = None
 
     @property
+    def training_data(self) -> str:
+        """Set that it is trained on."""
+        return "ciom" if self.data == "ciom" else "composition-1k"
+
+    @property
     def run(self) -> str:
         """Name of the folder of its training."""
         return self.of or self.name

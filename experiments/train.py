@@ -5,220 +5,260 @@
 
 Started again with the same workdir, a run continues where its newest checkpoint
 ends; the samples, and on a CPU every bit, are those of an uninterrupted run.
-Ctrl-C or SIGTERM saves first.
+Ctrl-C or SIGTERM saves first. All devices are used; on several hosts start it on each
+with --coordinator (docs/training.md).
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
-import time
-from collections.abc import Generator
+import sys
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import jax
-import numpy as np
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 from tqdm import tqdm
 
 from experiments import launch
+from experiments.export import export
+from experiments.training_batches import make_batches
+from experiments.validation import Validator
+from experiments.watch import FiniteGuard, Profiler, Speedometer
+from experiments.workdir import WEIGHTS_FILE, open_workdir
 from input_pipeline.protocol.recipe import Recipe
-from input_pipeline.streams.batches import KINDS, batches
-from input_pipeline.training_data.sources import Source
 from input_pipeline.training_data.training_sources import open_source
+from tmfnet_jax import distributed
 from tmfnet_jax.checkpointing import RunCheckpoints
-from tmfnet_jax.differences import differing_fields
 from tmfnet_jax.errors import InputError
-from tmfnet_jax.files import atomic_write
-from tmfnet_jax.model import TMFNetConfig
+from tmfnet_jax.model import TMFNet, TMFNetConfig
 from tmfnet_jax.optim import OptimizerConfig, learning_rate_schedule, make_optimizer
-from tmfnet_jax.parameters import initial_network
+from tmfnet_jax.parameters import initial_network, named_arrays, network_from_arrays
+from tmfnet_jax.pretrained import load_encoder, load_start
 from tmfnet_jax.reporting import MetricWriter
 from tmfnet_jax.sharding import (
     check_batch_size,
     data_mesh,
+    place,
     prefetch_to_device,
-    replicate,
+    state_shardings,
 )
-from tmfnet_jax.train_step import TrainState, create_state, make_train_step
-from tmfnet_jax.weights import write_weights
+from tmfnet_jax.train_step import (
+    StepConfig,
+    TrainState,
+    create_state,
+    make_train_step,
+)
 
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "weights.safetensors"
-LISTED_DIFFERENCES = 3
-# What a run may change between its parts: the batches are the same.
-FREE_FIELDS = ("data.loader", "data.workers")
+AGREE_EVERY = 10  # steps after which several processes ask each other to stop
 
 
-def train(config: ConfigDict, workdir: Path) -> TrainState:
+def train(config: ConfigDict, workdir: Path, *, profile_steps: int = 0) -> TrainState:
     """Run or continue a training.
 
     Args:
       config: as `experiments.configs.common.base_config`.
       workdir: created if missing; holds config.json, metrics.jsonl, checkpoints,
-        TensorBoard events and, at the end, weights.safetensors.
+        TensorBoard events and, at the end, weights.safetensors and model_card.md.
+      profile_steps: how many of the first steps to trace.
     Returns:
       The final state, or that of an interrupted run.
     Raises:
-      InputError: bad config or data, another config's workdir, or a loss that
-        is not finite.
+      InputError: bad config or data, another config's workdir, a full disk, or losses
+        that are not finite.
     """
     # Settings, checked as a whole before anything is written.
     network = TMFNetConfig.from_dict(config.network.to_dict())
     optimization = OptimizerConfig(**config.optimizer.to_dict())
     recipe = Recipe(**config.recipe.to_dict())
-    mesh = data_mesh()
-    check_batch_size(config.batch_size, mesh)
+    computation = StepConfig(
+        laplacian=config.laplacian,
+        accumulation=config.accumulation,
+        norm_groups=config.norm_groups,
+        remat=config.remat,
+        average_decay=optimization.average_decay,
+    )
+    mesh = data_mesh(parameter_shards=config.parameter_shards)
+    check_batch_size(config.batch_size, mesh, accumulation=config.accumulation)
     source = open_source(config.data, seed=config.seed)
+    model = initial_network(network, seed=config.seed)
+    validate = Validator(config, model, mesh)
+    optimizer = make_optimizer(optimization)
+    frozen = optimization.frozen(create_state(model, optimizer).params)
     open_workdir(workdir, config)
 
-    # State: new, or the newest checkpoint's.
-    model = initial_network(network, seed=config.seed)
-    optimizer = make_optimizer(optimization)
-    step_function = make_train_step(model, optimizer, laplacian=config.laplacian)
-    state = replicate(mesh, create_state(model, optimizer))
-    schedule = learning_rate_schedule(optimization)
+    with RunCheckpoints(
+        workdir, network, keep=config.keep_checkpoints, keep_best=config.keep_best
+    ) as checkpoints:
+        # State: new, or the newest checkpoint's.
+        if checkpoints.latest_step is None:
+            model = starting_network(config, model)
+        averaged = bool(optimization.average_decay)
+        state = create_state(model, optimizer, frozen=frozen, averaged=averaged)
+        state = place(mesh, state)
+        saved = checkpoints.restore_latest(state.tree())
+        state = state if saved is None else state.with_tree(saved)
+        step_function = make_train_step(
+            model,
+            optimizer,
+            config=computation,
+            frozen=frozen,
+            shardings=state_shardings(mesh, state),
+        )
+        schedule = learning_rate_schedule(optimization)
+        first, last = int(state.step), optimization.steps
 
-    with RunCheckpoints(workdir, network, keep=config.keep_checkpoints) as checkpoints:
-        if checkpoints.latest_step is not None:
-            state = state.with_tree(checkpoints.restore_latest(state.tree()))
-        first = int(state.step)
         with (
             MetricWriter(
-                workdir, resume_step=first, tensorboard=config.tensorboard
+                workdir if distributed.is_first() else None,
+                resume_step=first,
+                tensorboard=config.tensorboard,
             ) as writer,
             closing(make_batches(config, source, recipe, first)) as stream,
             closing(prefetch_to_device(mesh, stream)) as batches_on_devices,
+            closing(
+                Profiler(workdir, first_step=first, steps=profile_steps)
+            ) as profiler,
             tqdm(
-                total=optimization.steps, initial=first, unit="step", mininterval=1
+                total=last,
+                initial=first,
+                unit="step",
+                mininterval=1,
+                disable=not distributed.is_first(),
             ) as bar,
-            stop_signals() as stopped,
+            stop_signals() as stop_asked,
         ):
-            since, clock = first, time.perf_counter()
-            for step in range(first + 1, optimization.steps + 1):
-                state, metrics = step_function(state, next(batches_on_devices))
+            guard = FiniteGuard(workdir, stop_after=config.stop_after_skipped)
+            speed = Speedometer(config, first_step=first, hours=writer.last("hours"))
+            for step in range(first + 1, last + 1):
+                batch = next(batches_on_devices)
+                state, metrics = step_function(state, batch)
+                guard.look(step, batch, metrics)
+                profiler.after(step, metrics)
                 bar.update()
-                if step % config.log_every == 0 or step == optimization.steps:
+
+                scalars: dict[str, float] = {}
+                if step % config.log_every == 0 or step == last:
+                    guard.finish()
                     scalars = {k: float(v) for k, v in jax.device_get(metrics).items()}
-                    require_finite(scalars, since, step)
-                    now = time.perf_counter()
-                    rate = (step - since) * config.batch_size / (now - clock)
-                    since, clock = step, now
-                    scalars["learning_rate"] = float(schedule(step - 1))
-                    scalars["images_per_second"] = rate
+                    taken = step - 1 - scalars["skipped"]
+                    scalars["learning_rate"] = float(schedule(taken))
+                    scalars |= speed.read(step)
+                    bar.set_postfix_str(summary(scalars))
+                    if config.histograms:
+                        writer.write_histograms(step, jax.device_get(state.params))
+                stopped = stop_asked(step)
+                measured: dict[str, float] = {}
+                if validate.due(step, last=step == last) and not stopped:
+                    measured, pictures = validate(state.arrays())
+                    scalars |= {f"validation_{k}": v for k, v in measured.items()}
+                    for index, picture in enumerate(pictures):
+                        writer.write_image(f"validation/{index}", step, picture)
+                if scalars:
                     writer.write(step, scalars)
-                    bar.set_postfix_str(
-                        f"loss {scalars['loss']:.3f}, {rate:.1f} images/s"
-                    )
-                ended = step == optimization.steps or stopped()
-                if ended or step % config.checkpoint_every == 0:
-                    checkpoints.save(step, state.tree())
-                if stopped():
+                due = step % config.checkpoint_every == 0
+                if due or measured or stopped or step == last:
+                    checkpoints.save(step, state.tree(), measured)
+                checkpoints.poll()
+                if stopped and step < last:
                     logging.warning(
                         "stopped after step %d; run again to continue", step
                     )
                     return state
-    arrays = {name: np.asarray(value) for name, value in state.arrays().items()}
-    write_weights(workdir / WEIGHTS_FILE, network, arrays)
+        export(
+            config,
+            workdir,
+            state,
+            checkpoints,
+            mesh=mesh,
+            source=source,
+            hours=writer.last("hours"),
+            validated_on=validate.described,
+        )
     return state
 
 
-def make_batches(
-    config: ConfigDict, source: Source, recipe: Recipe, first_step: int
-) -> Generator[dict[str, np.ndarray], None, None]:
-    """Stream this process's share of the batches from a step on."""
-    options = {
-        "seed": config.seed,
-        "batch_size": config.batch_size,
-        "start_step": first_step,
-        "shard": (jax.process_index(), jax.process_count()),
-        "num_workers": config.data.workers,
-    }
-    loader = config.data.loader
-    if loader in KINDS:
-        return batches(source, recipe, kind=loader, **options)
-    if loader != "tf":
-        raise InputError(
-            f"config.data.loader is {loader!r}; expected 'tf', "
-            + " or ".join(map(repr, KINDS))
-        )
-    try:
-        from input_pipeline import pipeline
-    except ImportError:
-        raise InputError(
-            "TensorFlow is not installed; install tmfnet-jax[train] or set "
-            "--config.data.loader=processes"
-        ) from None
-    stream = pipeline.dataset(source, recipe, kind="processes", **options)
-    return pipeline.as_numpy(stream)
+def starting_network(config: ConfigDict, model: TMFNet) -> TMFNet:
+    """Put the weights that `config.init` or `config.encoder_init` names into it."""
+    if config.init and config.encoder_init:
+        raise InputError("config.init and config.encoder_init are both set; give one")
+    path = config.init or config.encoder_init
+    if not path:
+        return model
+    load = load_start if config.init else load_encoder
+    arrays = {**named_arrays(model), **load(path, model.config)}
+    return network_from_arrays(model.config, arrays, origin=path)
 
 
-def open_workdir(workdir: Path, config: ConfigDict) -> None:
-    """Create the folder with its config, or check that it is this config's."""
-    path = workdir / CONFIG_FILE
-    wanted = json.loads(config.to_json_best_effort())
-    if path.exists():
-        try:
-            found = json.loads(path.read_text())
-        except ValueError:
-            raise InputError(f"{path}: damaged; use another workdir") from None
-        differing = [
-            f"{name} is {there} there and {here} here"
-            for name, there, here in differing_fields(found, wanted)
-            if name not in FREE_FIELDS
-        ]
-        if differing:
-            raise InputError(
-                f"{workdir}: holds a run with another config: "
-                f"{', '.join(differing[:LISTED_DIFFERENCES])}; use another workdir, or "
-                "the same config to continue"
-            )
-        return
-    if workdir.exists() and any(workdir.iterdir()):
-        raise InputError(
-            f"{workdir}: is not empty and holds no run; use a new or an empty folder"
-        )
-    workdir.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as file:
-        file.write(json.dumps(wanted, indent=2).encode())
-
-
-def require_finite(scalars: dict[str, float], since: int, step: int) -> None:
-    """Raise InputError, naming the steps, where a metric is NaN or infinite."""
-    bad = [name for name, value in scalars.items() if not np.isfinite(value)]
-    if bad:
-        raise InputError(
-            f"{', '.join(bad)} not finite between steps {since + 1} and {step}; lower "
-            "config.optimizer.learning_rate and start from an earlier checkpoint"
-        )
+def summary(scalars: dict[str, float]) -> str:
+    """Return what the progress bar shows."""
+    parts = [f"loss {scalars['loss']:.3f}"]
+    parts.append(f"{scalars['images_per_second']:.1f} images/s")
+    if share := scalars.get("share_of_peak"):
+        parts.append(f"{share:.0%} of peak")
+    return ", ".join(parts)
 
 
 @contextmanager
 def stop_signals():
-    """Turn Ctrl-C and SIGTERM into a question to ask after each step."""
+    """Turn Ctrl-C and SIGTERM into a question to ask after each step.
+
+    Several processes stop after the same step, whichever of them got the signal.
+    """
     received = []
     signals = (signal.SIGINT, signal.SIGTERM)
     previous = [signal.signal(s, lambda *_: received.append(1)) for s in signals]
+
+    def stop_asked(step: int) -> bool:
+        if jax.process_count() > 1:
+            return step % AGREE_EVERY == 0 and distributed.any_process(bool(received))
+        return bool(received)
+
     try:
-        yield lambda: bool(received)
+        yield stop_asked
     finally:
         for s, handler in zip(signals, previous, strict=True):
             signal.signal(s, handler)
 
 
 def _main() -> None:
-    config, workdir = flags.FLAGS.config, Path(flags.FLAGS.workdir)
-    print(config.copy_and_resolve_references())
-    state = train(config, workdir)
-    if int(state.step) == config.optimizer.steps:
+    options = flags.FLAGS
+    config, workdir = options.config, Path(options.workdir)
+    if options.coordinator:
+        distributed.start(
+            options.coordinator, processes=options.processes, process=options.process
+        )
+    if distributed.is_first():
+        print(config.copy_and_resolve_references())
+    try:
+        state = train(config, workdir, profile_steps=options.profile)
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        reason = str(error).partition("\n")[0]
+        print(
+            f"error: another process of the run was lost ({reason}); start all of them "
+            "again to continue from the newest checkpoint",
+            file=sys.stderr,
+        )
+        distributed.leave(launch.EXIT_BAD_INPUT)
+    if int(state.step) == config.optimizer.steps and distributed.is_first():
         print(f"{workdir / WEIGHTS_FILE}: weights after {int(state.step)} steps")
 
 
 if __name__ == "__main__":
     config_flags.DEFINE_config_file("config", None, "Config file.", lock_config=True)
     flags.DEFINE_string("workdir", None, "Folder of the run.")
+    flags.DEFINE_integer("profile", 0, "Trace so many steps to WORKDIR/profile.")
+    flags.DEFINE_string(
+        "coordinator",
+        None,
+        'Several hosts: HOST:PORT of process 0, or "auto" under SLURM, Kubernetes or '
+        "Open MPI.",
+    )
+    flags.DEFINE_integer("processes", None, "With HOST:PORT: number of processes.")
+    flags.DEFINE_integer("process", None, "With HOST:PORT: which this is, from 0.")
     flags.mark_flags_as_required(["config", "workdir"])
     launch.run(_main)

@@ -33,6 +33,8 @@ def test_config_is_the_rows(name):
     recipe = json.loads(paper.get_config().to_json_best_effort())
     for own in ("network", "laplacian", "batch_size"):
         del shared[own], recipe[own]
+    assert shared["data"].pop("kind") == row.training_data
+    del recipe["data"]["kind"]
     assert shared == recipe
 
 
@@ -110,8 +112,8 @@ def test_training_takes_the_argument(tmp_path):
     assert done.returncode == 2
     assert "\n  - lf\n  - static\n  - static\n" in done.stdout
     assert done.stderr == (
-        "error: config.data.foregrounds is not set; give a folder: "
-        "--config.data.foregrounds=DIR\n"
+        "error: config.data.folder is not set; give a folder: "
+        "--config.data.folder=DIR\n"
     )
     done = train("table5-lf-f4")
     assert (done.returncode, done.stdout) == (2, "")

@@ -14,7 +14,7 @@ from tmfnet_jax.checkpointing import RunCheckpoints
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.model import TMFNetConfig
 from tmfnet_jax.parameters import array_shapes, initial_network, named_arrays
-from tmfnet_jax.pretrained import encoder_from_torch, load_encoder, load_network
+from tmfnet_jax.pretrained import encoder_from_torch, load_encoder, load_start
 from tmfnet_jax.torch_file import write_torch_file
 from tmfnet_jax.torch_weights import ENCODER, from_torch, to_torch
 from tmfnet_jax.weights import write_weights
@@ -190,11 +190,11 @@ def test_values_that_are_not_finite():
 def test_encoder_of_a_matting_network_is_told_from_one():
     state = resnet(prefix=f"{ENCODER}.")
     state[f"{ENCODER}.conv1.0.weight"] = constant(0, (64, 6, 3, 3))
-    assert refusal(state).endswith("to start from its weights use --init")
+    assert refusal(state).endswith("to start from its weights set config.init")
 
 
 def test_own_weights_are_no_encoder(tiny_file):
-    with pytest.raises(InputError, match="holds a whole network; .* use --init"):
+    with pytest.raises(InputError, match="holds a whole network; .* set config.init"):
         load_encoder(tiny_file, FULL)
 
 
@@ -241,22 +241,24 @@ def assert_same(got, tiny):
 
 
 def test_network_from_every_kind_of_weights(tmp_path, tiny, tiny_file):
-    assert_same(load_network(tiny_file, TINY), tiny)
+    assert_same(load_start(tiny_file, TINY), tiny)
     narrow = dataclasses.replace(TINY, dtype="bfloat16")
-    assert_same(load_network(tiny_file, narrow), tiny)
+    assert_same(load_start(tiny_file, narrow), tiny)
     path = tmp_path / "tiny.pth"
     write_torch_file(path, to_torch(named_arrays(tiny), TINY))
-    assert_same(load_network(path, TINY), tiny)
+    assert_same(load_start(path, TINY), tiny)
     workdir = tmp_path / "run"
     with RunCheckpoints(workdir, narrow, keep=1) as checkpoints:
-        checkpoints.save(1, {"params": named_arrays(tiny), "statistics": {}})
-    assert_same(load_network(workdir, TINY), tiny)
+        checkpoints.save(
+            1, {"params": named_arrays(tiny), "statistics": {}, "average": {}}
+        )
+    assert_same(load_start(workdir, TINY), tiny)
 
 
 def test_network_of_half_precision_becomes_float32(tmp_path, tiny):
     path = tmp_path / "half.safetensors"
     write_weights(path, TINY, named_arrays(tiny), dtype=np.float16)
-    got = load_network(path, TINY)
+    got = load_start(path, TINY)
     assert {array.dtype.name for array in got.values()} == {"float32"}
     wanted = named_arrays(tiny)[FIRST].astype(np.float16)
     np.testing.assert_array_equal(got[FIRST], wanted)
@@ -265,7 +267,7 @@ def test_network_of_half_precision_becomes_float32(tmp_path, tiny):
 def test_other_networks_are_refused(tmp_path, tiny, tiny_file):
     other = TMFNetConfig(context="ppm", fusion=("glf", "glf", "lf"), width=0.25)
     with pytest.raises(InputError) as caught:
-        load_network(tiny_file, other)
+        load_start(tiny_file, other)
     assert str(caught.value) == (
         f"{tiny_file}: weights of another network: context is 'tmp' there and 'ppm' "
         "here, fusion is ('glf', 'glf', 'glf') there and ('glf', 'glf', 'lf') here, "
@@ -275,6 +277,6 @@ def test_other_networks_are_refused(tmp_path, tiny, tiny_file):
     path = tmp_path / "tiny.pth"
     write_torch_file(path, to_torch(named_arrays(tiny), TINY))
     with pytest.raises(InputError, match="of another shape"):
-        load_network(path, TMFNetConfig(width=0.15))
+        load_start(path, TMFNetConfig(width=0.15))
     with pytest.raises(InputError, match="no such weights file"):
-        load_network(tmp_path / "none.safetensors", TINY)
+        load_start(tmp_path / "none.safetensors", TINY)

@@ -1,74 +1,137 @@
-"""One device and four virtual ones train alike."""
+"""Devices and processes do not change a training."""
 
 from __future__ import annotations
 
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import numpy as np
-import optax
 import pytest
+from tiny_training import STEPS, run
 
-from input_pipeline.procedural.synthetic import SyntheticSource
-from input_pipeline.protocol.recipe import Recipe
-from input_pipeline.protocol.sample import make_sample
 from tmfnet_jax.errors import InputError
-from tmfnet_jax.model import TMFNetConfig
-from tmfnet_jax.parameters import initial_network
-from tmfnet_jax.sharding import check_batch_size, data_mesh, put_batch, replicate
-from tmfnet_jax.train_step import create_state, make_train_step
+from tmfnet_jax.sharding import (
+    SHARD_AXIS,
+    check_batch_size,
+    data_mesh,
+    local_rows,
+    place,
+    put_batch,
+    state_shardings,
+)
+from tmfnet_jax.train_step import StepConfig
 
-BATCH, SIDE, STEPS = 4, 64, 5
-
-
-def batches():
-    source = SyntheticSource(seed=0, size=(96, 96))
-    recipe = Recipe.for_crop(SIDE)
-    for step in range(STEPS):
-        samples = [
-            make_sample(source, recipe, seed=0, index=step * BATCH + i)
-            for i in range(BATCH)
-        ]
-        yield {name: np.stack([s[name] for s in samples]) for name in samples[0]}
+SCRIPT = Path(__file__).with_name("tiny_training.py")
 
 
 @pytest.fixture(scope="module")
-def runs():
-    """Losses and final state after a few steps on one and on four devices.
-
-    Plain gradient descent: Adam's first updates are nearly the signs of the
-    gradient, which rounding flips where it is almost zero.
-    """
-    model = initial_network(TMFNetConfig(width=0.05), seed=0)
-    optimizer = optax.sgd(0.01)
-    step = make_train_step(model, optimizer)
-    results = {}
-    for count in (1, 4):
-        mesh = data_mesh(jax.devices()[:count])
-        state = replicate(mesh, create_state(model, optimizer))
-        losses = []
-        for batch in batches():
-            state, metrics = step(state, put_batch(mesh, batch))
-            losses.append(float(metrics["loss"]))
-        results[count] = losses, state
-    return results
+def one():
+    """Losses and final state on one device."""
+    return run(data_mesh(jax.devices()[:1]))
 
 
-def test_losses_agree(runs):
+@pytest.fixture(scope="module")
+def four():
+    """The same on four that share parameters in pairs, with rematerialisation."""
     assert len(jax.devices()) == 4
-    np.testing.assert_allclose(runs[1][0], runs[4][0], rtol=1e-5)
+    return run(data_mesh(parameter_shards=2), StepConfig(remat="convolutions"))
 
 
-def test_statistics_are_those_of_the_global_batch(runs):
-    one, four = (runs[count][1].statistics for count in (1, 4))
-    for name, value in one.items():
-        np.testing.assert_allclose(value, four[name], rtol=1e-4, atol=1e-5)
+def start(devices: int, *arguments: str) -> subprocess.Popen:
+    flags = [
+        flag for flag in os.environ["XLA_FLAGS"].split() if "device_count" not in flag
+    ]
+    flags.append(f"--xla_force_host_platform_device_count={devices}")
+    root = SCRIPT.parents[1]
+    environment = {**os.environ, "XLA_FLAGS": " ".join(flags), "PYTHONPATH": str(root)}
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), *arguments],
+        env=environment,
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
-def test_state_is_replicated_and_counts_steps(runs):
-    state = runs[4][1]
+def printed_losses(process: subprocess.Popen) -> list[float]:
+    out, err = process.communicate(timeout=500)
+    assert process.returncode == 0, err[-2000:]
+    return json.loads(out.splitlines()[-1])
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def test_four_devices_give_the_losses_of_one(one, four):
+    np.testing.assert_allclose(one[0], four[0], rtol=1e-5)
+
+
+def test_eight_devices_give_the_losses_of_one(one):
+    np.testing.assert_allclose(one[0], printed_losses(start(8)), rtol=1e-5)
+
+
+def test_two_processes_give_the_losses_of_one(one):
+    address = f"127.0.0.1:{free_port()}"
+    both = [start(1, address, "2", str(number)) for number in range(2)]
+    for process in both:
+        np.testing.assert_allclose(one[0], printed_losses(process), rtol=1e-5)
+
+
+def test_statistics_are_those_of_the_global_batch(one, four):
+    for name, value in one[1].statistics.items():
+        np.testing.assert_allclose(
+            value, four[1].statistics[name], rtol=1e-4, atol=1e-5
+        )
+
+
+def test_state_keeps_its_layout(four):
+    state = four[1]
     assert int(state.step) == STEPS
     assert state.params["head.1.bias"].sharding.is_fully_replicated
+    kernel = max(state.params.values(), key=lambda x: x.size)
+    assert SHARD_AXIS in kernel.sharding.spec
+    assert kernel.addressable_data(0).size == kernel.size // 2
+
+
+def test_longest_axis_that_divides_is_split():
+    mesh = data_mesh(parameter_shards=4)
+    tree = {
+        "split": np.zeros((3, 3, 32, 64)),
+        "odd": np.zeros((129, 129)),
+        "small": np.zeros((8, 8)),
+    }
+    shardings = state_shardings(mesh, tree)
+    assert tuple(shardings["split"].spec) == (None, None, None, SHARD_AXIS)
+    assert shardings["odd"].is_fully_replicated
+    assert shardings["small"].is_fully_replicated
+    placed = place(mesh, tree)
+    assert placed["split"].sharding == shardings["split"]
+
+
+def test_local_rows_are_what_was_put():
+    batch = {"image": np.arange(24, dtype=np.uint8).reshape(8, 3)}
+    rows = local_rows(put_batch(data_mesh(parameter_shards=2), batch)["image"])
+    np.testing.assert_array_equal(rows, batch["image"])
 
 
 def test_batch_must_split_evenly():
     with pytest.raises(InputError, match="batch_size is 6; expected a multiple.*4"):
         check_batch_size(6, data_mesh())
+    with pytest.raises(InputError, match="4, times accumulation, 4"):
+        check_batch_size(8, data_mesh(), accumulation=4)
+    with pytest.raises(InputError, match="accumulation is 0"):
+        check_batch_size(8, data_mesh(), accumulation=0)
+
+
+def test_shards_must_divide_the_devices():
+    with pytest.raises(InputError, match="parameter_shards is 3; .* devices, 4"):
+        data_mesh(parameter_shards=3)

@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.configs import demo, paper, synthetic
-from experiments.train import train
+from experiments.configs import synthetic
+from experiments.train import starting_network, train
 from input_pipeline.evaluation_data.evaluation import generated_set
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.evaluation import evaluate
 from tmfnet_jax.evaluation_records import Record
 from tmfnet_jax.inference import Matting
+from tmfnet_jax.model import TMFNetConfig
+from tmfnet_jax.parameters import initial_network, named_arrays
 from tmfnet_jax.reporting import read_metrics
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +61,12 @@ def test_run_leaves_everything(whole_run):
     names = {"loss", "loss_alpha", "loss_comp", "loss_lap", "learning_rate"}
     names |= {"gradient_norm", "update_norm", "parameter_norm", "images_per_second"}
     assert names < set(records[0])
+    measured = [r["step"] for r in records if "validation_sad" in r]
+    assert measured == [2, 4]
+    assert records[3]["hours"] > records[0]["hours"] > 0
+    sad = f"{records[3]['validation_sad']:.4g}"
+    card = (workdir / "model_card.md").read_text()
+    assert f"| last | 4 | 2 crops of 64 px of set generated | {sad}" in card
     assert json.loads((workdir / "config.json").read_text())["batch_size"] == 4
     record, again = (
         evaluated(weights) for weights in (workdir, workdir / "weights.safetensors")
@@ -69,8 +77,7 @@ def test_run_leaves_everything(whole_run):
 
 def test_two_steps_and_a_restart_equal_four(whole_run, tmp_path, monkeypatch):
     config = smoke()
-    stopped_after = iter([False, False, True, True])
-    # Asked twice a step: whether to save, then whether to stop.
+    stopped_after = iter([False, True])
     monkeypatch.setattr(
         "experiments.train.stop_signals", lambda: Stopper(stopped_after)
     )
@@ -90,7 +97,7 @@ class Stopper:
         self.answers = answers
 
     def __enter__(self):
-        return lambda: next(self.answers, False)
+        return lambda step: next(self.answers, False)
 
     def __exit__(self, *_):
         pass
@@ -105,11 +112,29 @@ def test_tf_data_trains_the_same(whole_run, tmp_path):
         np.testing.assert_array_equal(got[name], value, err_msg=name)
 
 
-@pytest.mark.parametrize("module", [demo, paper])
-def test_other_configs_train(module, tmp_path):
-    config = smoke(module)
+def test_pictures_and_histograms_go_to_tensorboard(tmp_path):
+    config = smoke(histograms=True)
     config.optimizer.steps = 1
-    assert int(train(config, tmp_path).step) == 1
+    config.tensorboard = True
+    train(config, tmp_path)
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    content = events.read_bytes()
+    for tag in (b"validation/0", b"validation_sad", b"head.1.bias"):
+        assert tag in content
+
+
+def test_a_run_starts_from_another_ones_weights(whole_run):
+    config = smoke(init=str(whole_run[0] / "weights.safetensors"))
+    network = TMFNetConfig.from_dict(config.network.to_dict())
+    model = starting_network(config, initial_network(network, seed=3))
+    arrays = named_arrays(model)
+    for name, value in whole_run[1].items():
+        np.testing.assert_array_equal(arrays[name], value, err_msg=name)
+
+
+def test_two_starts_are_one_too_many():
+    with pytest.raises(InputError, match="are both set; give one"):
+        starting_network(smoke(init="a", encoder_init="b"), None)
 
 
 def test_another_config_in_the_workdir_is_refused(whole_run):
@@ -134,6 +159,13 @@ def test_a_folder_of_other_things_is_refused(tmp_path):
         ("data.loader", "ray", "config.data.loader is 'ray'"),
         ("network.context", "tmpp", "did you mean 'tmp'"),
         ("optimizer.steps", 0, "optimizer.steps is 0"),
+        ("optimizer.freeze", "encodr", "the network has no part 'encodr'"),
+        ("accumulation", 3, "norm_groups is 1; expected a multiple of accumulation"),
+        ("norm_groups", 0, "norm_groups is 0"),
+        ("remat", "all", "remat is 'all'"),
+        ("parameter_shards", 3, "parameter_shards is 3"),
+        ("validation.set", "photos", "no set is called 'photos'"),
+        ("validation.images", 0, "cannot have 0 images"),
         ("recipe.crop_px", 0, "recipe.crop_px is 0"),
     ],
 )

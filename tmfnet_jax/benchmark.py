@@ -94,12 +94,12 @@ def measure(case: Case) -> Measurement:
     dtype: Any = case.dtype
     matting = Matting.load(case.weights, max_memory=case.max_memory, dtype=dtype)
     image, trimap = scene(case.height, case.width)
-    rates, times = [_matrix_rate(case.dtype)], []
+    rates, times = [matrix_rate(case.dtype)], []
     for _ in range(1 + case.repeats):
         start = time.perf_counter()
         matting.alpha(image, trimap)
         times.append(time.perf_counter() - start)
-    rates.append(_matrix_rate(case.dtype))
+    rates.append(matrix_rate(case.dtype))
     device = jax.devices()[0]
     stats = device.memory_stats() if device.platform != "cpu" else None
     peak = stats["peak_bytes_in_use"] if stats else peak_rss_bytes()
@@ -135,7 +135,7 @@ def scene(height: int, width: int):
     return image, trimap
 
 
-def _matrix_rate(dtype: str) -> float:
+def matrix_rate(dtype: str) -> float:
     """Operations per second of a matrix product, the best of a few."""
     import jax
     import jax.numpy as jnp

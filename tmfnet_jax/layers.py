@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 
+CONVOLUTION = "convolution"  # names its result for rematerialisation
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9  # weight of the old statistics; PyTorch writes it 0.1
 LEAKY_SLOPE = 0.01
@@ -56,6 +58,10 @@ class Conv(nnx.Conv):
             rngs=rngs,
         )
 
+    def __call__(self, inputs: jax.Array, out_sharding=None) -> jax.Array:
+        """Map [B, H, W, inputs] to [B, H / stride, W / stride, outputs]."""
+        return checkpoint_name(super().__call__(inputs, out_sharding), CONVOLUTION)
+
 
 class BatchNorm(nnx.Module):
     """Batch normalisation whose running variance is the unbiased one.
@@ -73,25 +79,51 @@ class BatchNorm(nnx.Module):
         self.mean = nnx.BatchStat(jnp.zeros(features))
         self.var = nnx.BatchStat(jnp.ones(features))
         self.use_running_average = False
+        self.groups = 1
 
-    def set_view(self, use_running_average: bool | None = None) -> None:
-        """Take the running statistics or the batch's: see `nnx.view`."""
+    def set_view(
+        self, use_running_average: bool | None = None, groups: int | None = None
+    ) -> None:
+        """Take the running statistics or the batch's: see `nnx.view`.
+
+        With groups, sample i of a batch is normalised by the statistics of the
+        samples i modulo groups, as if each group were on a device of its own; the
+        running ones move towards their mean.
+        """
         if use_running_average is not None:
             self.use_running_average = use_running_average
+        if groups is not None:
+            self.groups = groups
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Normalise x of shape [B, H, W, C] over B, H and W."""
         if self.use_running_average:
             mean, var = self.mean[...], self.var[...]
         else:
-            wide = x.astype(jnp.float32)
-            mean = wide.mean((0, 1, 2))
-            var = jnp.square(wide - mean).mean((0, 1, 2))
-            count = x.size // x.shape[-1]
-            self._update(mean, var * (count / max(count - 1, 1)))
+            mean, var = self._batch_statistics(x)
         factor = self.scale[...] * lax.rsqrt(var + BATCH_NORM_EPSILON)
-        shifted = x.astype(jnp.float32) * factor + (self.bias[...] - mean * factor)
-        return shifted.astype(x.dtype)
+        offset = self.bias[...] - mean * factor
+        if factor.ndim > 1:  # a row for each group, over the samples again
+            repeats = (x.shape[0] // self.groups, 1, 1, 1)
+            factor, offset = (jnp.tile(v, repeats) for v in (factor, offset))
+        return (x.astype(jnp.float32) * factor + offset).astype(x.dtype)
+
+    def _batch_statistics(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return mean and biased variance, [C] or [groups, 1, 1, C]."""
+        wide = x.astype(jnp.float32)
+        if self.groups > 1:
+            wide = wide.reshape(-1, self.groups, *x.shape[1:])
+        axes = (0, *range(wide.ndim - 3, wide.ndim - 1))
+        mean = wide.mean(axes)
+        centre = mean[:, None, None] if self.groups > 1 else mean
+        var = jnp.square(wide - centre).mean(axes)
+        count = wide.size // mean.size
+        unbiased = var * (count / max(count - 1, 1))
+        if self.groups == 1:
+            self._update(mean, unbiased)
+            return mean, var
+        self._update(mean.mean(0), unbiased.mean(0))
+        return centre, var[:, None, None]
 
     def _update(self, mean: jax.Array, unbiased_var: jax.Array) -> None:
         for running, new in ((self.mean, mean), (self.var, unbiased_var)):

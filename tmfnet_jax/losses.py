@@ -6,7 +6,7 @@ unknown region, a mask [B, H, W, 1] of zeros and ones, in float32.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add
 
@@ -46,26 +46,41 @@ def composition_loss(
     return _sample_wise_mean(_charbonnier(recomposed - image), unknown)
 
 
-def laplacian_loss(pred: jax.Array, alpha: jax.Array, unknown: jax.Array) -> jax.Array:
+def laplacian_loss(
+    pred: jax.Array,
+    alpha: jax.Array,
+    unknown: jax.Array,
+    counts: Sequence[jax.Array] | None = None,
+) -> jax.Array:
     """Weighted L1 distance of five Laplacian pyramid levels, sum of 2^i l_i.
 
     Level i is averaged over the unknown pixels of the whole batch; its mask is
     every second pixel of the level above. H and W: multiples of 32, at least 64.
+    `counts`: `unknown_counts` of the batch that these samples are a part of.
     """
-    return reduce(add, laplacian_levels(pred, alpha, unknown))
+    return reduce(add, laplacian_levels(pred, alpha, unknown, counts))
 
 
 def laplacian_levels(
-    pred: jax.Array, alpha: jax.Array, unknown: jax.Array
+    pred: jax.Array,
+    alpha: jax.Array,
+    unknown: jax.Array,
+    counts: Sequence[jax.Array] | None = None,
 ) -> list[jax.Array]:
     """Return the five terms of `laplacian_loss`, finest first."""
+    counts = unknown_counts(unknown) if counts is None else counts
     # The pyramid is linear: one pyramid of the difference serves both images.
     terms = []
     for i, band in enumerate(laplacian_pyramid(pred - alpha)):
         difference = unknown * jnp.abs(band)
-        terms.append(2**i * difference.sum() / (unknown.sum() + 1e-8))
+        terms.append(2**i * difference.sum() / (counts[i] + 1e-8))
         unknown = unknown[:, ::2, ::2]
     return terms
+
+
+def unknown_counts(unknown: jax.Array) -> list[jax.Array]:
+    """Count the unknown pixels of [B, H, W, 1] at each level of the pyramid."""
+    return [unknown[:, :: 2**i, :: 2**i].sum() for i in range(LAPLACIAN_LEVELS)]
 
 
 def laplacian_pyramid(x: jax.Array) -> list[jax.Array]:
@@ -91,30 +106,40 @@ def laplacian_pyramid(x: jax.Array) -> list[jax.Array]:
 
 
 def total_loss(
-    pred: jax.Array, batch: Mapping[str, jax.Array], *, laplacian: bool = True
+    pred: jax.Array,
+    batch: Mapping[str, jax.Array],
+    *,
+    laplacian: bool = True,
+    share: float = 1.0,
+    counts: Sequence[jax.Array] | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Combine the losses: 0.5 L_alpha + 1.5 L_comp + 0.2 L_lap.
+
+    With `share` and `counts` the losses of the parts of a batch add up to that of
+    the whole.
 
     Args:
       pred: [B, H, W, 1] network output.
       batch: float32 arrays alpha and unknown [B, H, W, 1]; image, foreground
         and background [B, H, W, 3].
       laplacian: False leaves the third term out (the base loss of Table 3).
+      share: of the whole batch's samples that these are.
+      counts: `unknown_counts` of the whole batch.
     Returns:
       The total and its weighted terms by name.
     """
     pred = pred.astype(jnp.float32)
     unknown = batch["unknown"]
+    composition = composition_loss(
+        pred, batch["image"], batch["foreground"], batch["background"], unknown
+    )
     terms = {
-        "loss_alpha": ALPHA_WEIGHT * alpha_loss(pred, batch["alpha"], unknown),
-        "loss_comp": COMPOSITION_WEIGHT
-        * composition_loss(
-            pred, batch["image"], batch["foreground"], batch["background"], unknown
-        ),
+        "loss_alpha": share * ALPHA_WEIGHT * alpha_loss(pred, batch["alpha"], unknown),
+        "loss_comp": share * COMPOSITION_WEIGHT * composition,
     }
     if laplacian:
         terms["loss_lap"] = LAPLACIAN_WEIGHT * laplacian_loss(
-            pred, batch["alpha"], unknown
+            pred, batch["alpha"], unknown, counts
         )
     return reduce(add, terms.values()), terms
 

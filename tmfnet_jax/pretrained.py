@@ -49,7 +49,7 @@ FITTING = (
     f"a ResNet-50-s with a stem of 3x3 convolutions to {STEM_CHANNELS} channels, such "
     "as resnet50s of PyTorch-Encoding or of timm"
 )
-TO_START = "to start from its weights use --init"
+TO_START = "to start from its weights set config.init"
 
 
 def load_encoder(path: str | Path, config: TMFNetConfig) -> dict[str, np.ndarray]:
@@ -120,7 +120,7 @@ def encoder_from_torch(
     return {name: np.array(v, np.float32, order="C") for name, v in arrays.items()}
 
 
-def load_network(path: str | Path, config: TMFNetConfig) -> dict[str, np.ndarray]:
+def load_start(path: str | Path, config: TMFNetConfig) -> dict[str, np.ndarray]:
     """Read the weights of a whole network, to train on from them.
 
     Args:

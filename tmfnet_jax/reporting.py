@@ -8,6 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from tmfnet_jax.files import atomic_write
+
 METRICS_FILE = "metrics.jsonl"
 # With its unit, or nothing: "-33,859,571", "1065 G", "-".
 _NUMBER = re.compile(r"[-+]?[0-9][0-9.,]*(e[-+]?[0-9]+)?( ?[A-Z%])?|-|")
@@ -17,17 +21,23 @@ class MetricWriter:
     """Appends scalars to WORKDIR/metrics.jsonl and to TensorBoard events.
 
     A line is complete or absent after a crash of the process; a resumed run
-    drops the lines of steps it is about to repeat.
+    drops the lines of steps it is about to repeat. Without a workdir nothing is
+    written, as by all but one of several processes.
     """
 
     def __init__(
-        self, workdir: Path, *, resume_step: int = 0, tensorboard: bool = True
+        self, workdir: Path | None, *, resume_step: int = 0, tensorboard: bool = True
     ):
+        self._last: dict[str, float | None] = {}
+        self._file = self._events = None
+        if workdir is None:
+            return
         path = Path(workdir) / METRICS_FILE
         kept = [r for r in read_metrics(path) if r["step"] <= resume_step]
-        path.write_text("".join(json.dumps(r) + "\n" for r in kept))
+        with atomic_write(path) as file:  # a full disk must not cost what is there
+            file.write("".join(json.dumps(r) + "\n" for r in kept).encode())
+        self._last = dict(kept[-1]) if kept else {}
         self._file = path.open("a", buffering=1)
-        self._events = None
         if tensorboard:
             try:
                 from tensorboardX import SummaryWriter
@@ -42,14 +52,32 @@ class MetricWriter:
         values = {name: float(value) for name, value in scalars.items()}
         # JSON has no NaN: a missing value says the same and every reader takes it.
         safe = {k: v if math.isfinite(v) else None for k, v in values.items()}
-        self._file.write(json.dumps({"step": step, **safe}) + "\n")
+        self._last = {"step": step, **safe}
+        if self._file is not None:
+            self._file.write(json.dumps(self._last) + "\n")
         if self._events is not None:
             for name, value in values.items():
                 self._events.add_scalar(name, value, step)
 
+    def last(self, name: str) -> float:
+        """Return a scalar of the last line, 0 if it has none."""
+        return self._last.get(name) or 0.0
+
+    def write_image(self, name: str, step: int, image: np.ndarray) -> None:
+        """Add a picture, uint8 [H, W, 3], to the TensorBoard events."""
+        if self._events is not None:
+            self._events.add_image(name, image, step, dataformats="HWC")
+
+    def write_histograms(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Add distributions of values to the TensorBoard events."""
+        if self._events is not None:
+            for name, values in arrays.items():
+                self._events.add_histogram(name, values, step)
+
     def close(self) -> None:
         """Flush and close both files."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         if self._events is not None:
             self._events.close()
 

@@ -1,4 +1,4 @@
-"""Devices: one mesh axis, replicated parameters, batches split along it."""
+"""Devices: how batches and training states are laid over them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,58 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from tmfnet_jax.errors import InputError
 
 DATA_AXIS = "data"
+SHARD_AXIS = "shards"  # of parameters and of all that belongs to them
+SMALLEST_SHARDED = 2**14  # values; below it an array is cheaper to copy than to split
 
 
-def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """Arrange devices (default: all) along the data axis."""
+def data_mesh(
+    devices: Sequence[jax.Device] | None = None, *, parameter_shards: int = 1
+) -> Mesh:
+    """Arrange devices (default: all, of all processes) along the two axes.
+
+    Batches are split over all devices; with more than one shard, parameters and
+    optimiser state are split too, over groups of so many devices, and gathered for
+    each use: less memory, more traffic.
+
+    Raises:
+      InputError: if the devices cannot be grouped so.
+    """
     devices = jax.devices() if devices is None else devices
+    if parameter_shards < 1 or len(devices) % parameter_shards:
+        raise InputError(
+            f"parameter_shards is {parameter_shards}; expected a divisor of the "
+            f"number of devices, {len(devices)}"
+        )
     return jax.make_mesh(
-        (len(devices),), (DATA_AXIS,), axis_types=(AxisType.Auto,), devices=devices
+        (len(devices) // parameter_shards, parameter_shards),
+        (DATA_AXIS, SHARD_AXIS),
+        axis_types=(AxisType.Auto,) * 2,
+        devices=devices,
     )
 
 
+def state_shardings(mesh: Mesh, tree):
+    """Tell where the arrays of a tree go: copied, or split along their longest axis."""
+    shards = mesh.shape[SHARD_AXIS]
+
+    def sharding(x) -> NamedSharding:
+        axes: list[str | None] = [None] * len(x.shape)
+        fitting = [i for i, n in enumerate(x.shape) if n % shards == 0]
+        if shards > 1 and fitting and np.prod(x.shape) >= SMALLEST_SHARDED:
+            axes[max(fitting, key=lambda i: x.shape[i])] = SHARD_AXIS
+        return NamedSharding(mesh, PartitionSpec(*axes))
+
+    return jax.tree.map(sharding, tree)
+
+
+def place(mesh: Mesh, tree):
+    """Put a tree of arrays, equal in all processes, on the devices."""
+    on_host = jax.tree.map(np.asarray, tree)
+    return jax.device_put(on_host, state_shardings(mesh, tree))
+
+
 def replicate(mesh: Mesh, tree):
-    """Copy a tree of arrays to every device."""
+    """Copy a tree of arrays, wherever its parts are, to every device."""
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
@@ -37,19 +77,37 @@ def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Arra
     Returns:
       Global arrays whose first axis counts the samples of all processes.
     """
-    sharding = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+    sharding = NamedSharding(mesh, PartitionSpec((DATA_AXIS, SHARD_AXIS)))
     return {
         name: jax.make_array_from_process_local_data(sharding, value)
         for name, value in batch.items()
     }
 
 
-def check_batch_size(batch_size: int, mesh: Mesh) -> None:
-    """Raise InputError unless the global batch splits evenly over the devices."""
-    if batch_size < 1 or batch_size % mesh.size:
+def local_rows(array: jax.Array) -> np.ndarray:
+    """Return this process's part of an array that `put_batch` split."""
+    parts = {
+        shard.index[0].start or 0: np.asarray(shard.data)
+        for shard in array.addressable_shards
+    }
+    return np.concatenate([parts[start] for start in sorted(parts)])
+
+
+def check_batch_size(batch_size: int, mesh: Mesh, *, accumulation: int = 1) -> None:
+    """Raise InputError unless the global batch splits evenly over the devices.
+
+    Args:
+      batch_size: samples of a step.
+      mesh: from `data_mesh`.
+      accumulation: parts of a batch that are computed one after the other.
+    """
+    if accumulation < 1:
+        raise InputError(f"accumulation is {accumulation}; give at least 1")
+    if batch_size < 1 or batch_size % (mesh.size * accumulation):
+        parts = f", times accumulation, {accumulation}" if accumulation > 1 else ""
         raise InputError(
             f"batch_size is {batch_size}; expected a multiple of the number of "
-            f"devices, {mesh.size}"
+            f"devices, {mesh.size}{parts}"
         )
 
 

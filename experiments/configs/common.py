@@ -14,6 +14,16 @@ def base_config() -> ConfigDict:
     config.seed = 0  # of the initial weights and of the stream of samples
     config.batch_size = 32  # over all devices; the paper's ablations
     config.laplacian = True  # third term of the loss; off in Table 3's first part
+    # Weights to start from, instead of random ones: of a whole network (any that
+    # `tmfnet matte` takes, a workdir, a .pth), or an ImageNet ResNet-50-s.
+    config.init = placeholder(str)
+    config.encoder_init = placeholder(str)
+
+    # How a step is computed; see tmfnet_jax.train_step.StepConfig.
+    config.accumulation = 1  # parts of a batch, one after the other: less memory
+    config.norm_groups = 1  # BatchNorm statistics a batch; the paper's run had 4
+    config.remat = "none"  # "convolutions": less memory, the rest computed twice
+    config.parameter_shards = 1  # devices that share one copy of the parameters
 
     config.network = ConfigDict()  # fields of tmfnet_jax.model.TMFNetConfig
     config.network.context = "tmp"
@@ -26,6 +36,11 @@ def base_config() -> ConfigDict:
     config.optimizer.steps = 200_000
     config.optimizer.warmup_steps = 5_000
     config.optimizer.warmup_ratio = 0.001
+    config.optimizer.multipliers = ""  # of the learning rate: "encoder=0.1"
+    config.optimizer.freeze = ""  # "encoder,context"
+    config.optimizer.weight_decay = 0.0
+    config.optimizer.clip_norm = 0.0
+    config.optimizer.average_decay = 0.0  # of the weights' running average
 
     config.data = ConfigDict()
     # "folders", "composition-1k", "ciom", "prepared", "tfds" or "synthetic"
@@ -51,10 +66,25 @@ def base_config() -> ConfigDict:
     config.recipe = ConfigDict()  # fields of input_pipeline.protocol.recipe.Recipe
     config.recipe.crop_px = 512
 
+    config.validation = ConfigDict()  # on crops of a set of `tmfnet eval`
+    config.validation.set = "generated"
+    config.validation.folder = placeholder(str)
+    config.validation.trimaps = placeholder(str)  # options as of `tmfnet eval`
+    config.validation.backgrounds = placeholder(str)
+    config.validation.images = 16  # spread over the set
+    config.validation.every = 2_000  # steps; 0: never
+
     config.log_every = 100  # steps between lines of metrics
     config.checkpoint_every = 2_000  # steps between checkpoints
-    config.keep_checkpoints = 3
+    config.keep_checkpoints = 3  # the last ones
+    config.keep_best = 1  # beside them, by validation SAD
+    config.stop_after_skipped = 10  # steps running without a finite loss
     config.tensorboard = True
+    config.histograms = False  # of the parameters, for TensorBoard
+    config.share_of_peak = True  # measure a matrix product to compare with
+    # For the model card: terms of the weights and of the training data.
+    config.license = placeholder(str)
+    config.data_license = placeholder(str)
     return config
 
 
@@ -66,6 +96,17 @@ def scale_recipe(config: ConfigDict, crop_px: int) -> None:
     config.recipe.crop_px = crop_px
     config.recipe.rotation_min_side_px = recipe.rotation_min_side_px
     config.recipe.trimap_max_kernel_px = recipe.trimap_max_kernel_px
+
+
+def split_argument(argument: str, *, default: str, what: str) -> tuple[str, str]:
+    """Split `NAME,smoke` into the name, or the default, and "smoke" or ""."""
+    words = [word for word in argument.split(",") if word]
+    names = [word for word in words if word != "smoke"] or [default]
+    if len(names) > 1:
+        raise InputError(
+            f"config argument {argument!r}; expected {what} or {what},smoke"
+        )
+    return names[0], "smoke" if "smoke" in words else ""
 
 
 def finish(config: ConfigDict, argument: str) -> ConfigDict:
@@ -81,5 +122,8 @@ def finish(config: ConfigDict, argument: str) -> ConfigDict:
         config.data.size_px = 96
         config.log_every = 1
         config.checkpoint_every = 2
+        config.validation.every = 2
+        config.validation.images = 2
+        config.share_of_peak = False
         scale_recipe(config, 64)
     return config.lock()

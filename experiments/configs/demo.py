@@ -27,4 +27,6 @@ def get_config(argument: str = "") -> ConfigDict:
         config.data.workers = 1
         config.log_every = 25
         config.checkpoint_every = 500
+        config.validation.every = 0  # the demo measures at its end
+        config.share_of_peak = False
         return finish(config, argument)

@@ -30,4 +30,5 @@ def get_config(argument: str = "") -> ConfigDict:
     config.recipe.trimap_max_kernel_px = 21
     config.log_every = 50
     config.checkpoint_every = 1_000
+    config.validation.every = 1_000
     return finish(config, argument)

@@ -18,7 +18,8 @@ from experiments import launch
 from experiments.configs import demo as demo_config
 from experiments.panels import grey, stack
 from experiments.peers import peer
-from experiments.train import WEIGHTS_FILE, train
+from experiments.train import train
+from experiments.workdir import WEIGHTS_FILE
 from input_pipeline.evaluation_data.evaluation import (
     EvaluationSet,
     Example,
