@@ -112,7 +112,7 @@ class _Tally:
                 counts["convolutions"] += values * _macs_per_value(equation)
             case "relu" | "leaky_relu":
                 counts["activations"] += values
-            case "custom_vjp_call":  # the only function with its own derivative
+            case "filter_shifts":
                 counts["filters"] += TAPS * values
             case "add" | "mul" if self._per_channel.intersection(inputs):
                 counts["vectors"] += values
@@ -174,6 +174,8 @@ def _size(variable: core.Var | core.Literal) -> int:
 
 def _name(equation: core.JaxprEqn) -> str:
     """Name the function that was called, or else the primitive."""
+    if equation.primitive.name == "custom_vjp_call":
+        return equation.params["call_jaxpr"].jaxpr.debug_info.func_name
     return equation.params.get("name", equation.primitive.name)
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from tmfnet_jax.layers import ConvNorm
+from tmfnet_jax.max_pool import max_pool
 
 EXPANSION = 4  # output channels of a bottleneck per plane
 
@@ -116,7 +117,7 @@ class ResNet(nnx.Module):
         for block in self.stem:
             x = block(x)
         c1 = x
-        x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        x = max_pool(x)
         for block in self.layer1:
             x = block(x)
         c2 = x
