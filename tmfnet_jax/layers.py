@@ -11,6 +11,8 @@ from flax import nnx
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
+from tmfnet_jax.convolution import convolve
+
 CONVOLUTION = "convolution"  # names its result for rematerialisation
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9  # weight of the old statistics; PyTorch writes it 0.1
@@ -26,11 +28,7 @@ def leaky_relu(x: jax.Array) -> jax.Array:
 
 
 class Conv(nnx.Conv):
-    """Square convolution, NHWC, padded so that stride 1 keeps the size.
-
-    The padding is stated in pixels, symmetric, because "SAME" pads a stride-2
-    convolution on one side only and so differs from the published network.
-    """
+    """Square convolution, NHWC, padded so that stride 1 keeps the size."""
 
     def __init__(
         self,
@@ -44,23 +42,27 @@ class Conv(nnx.Conv):
         dtype: jnp.dtype | None = None,
         rngs: nnx.Rngs,
     ):
-        pad = dilation * (size // 2)
         super().__init__(
             inputs,
             outputs,
             (size, size),
-            strides=stride,
-            kernel_dilation=dilation,
-            padding=((pad, pad), (pad, pad)),
             use_bias=use_bias,
             kernel_init=_he_normal,
             dtype=dtype,
             rngs=rngs,
         )
+        self.stride = stride
+        self.dilation = dilation
 
-    def __call__(self, inputs: jax.Array, out_sharding=None) -> jax.Array:
+    def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]
         """Map [B, H, W, inputs] to [B, H / stride, W / stride, outputs]."""
-        return checkpoint_name(super().__call__(inputs, out_sharding), CONVOLUTION)
+        bias = None if self.bias is None else self.bias[...]
+        x, kernel, bias = self.promote_dtype(
+            (x, self.kernel[...], bias), dtype=self.dtype
+        )
+        y = convolve(x, kernel, self.stride, self.dilation)
+        y = y if bias is None else y + bias.reshape(1, 1, 1, -1)
+        return checkpoint_name(y, CONVOLUTION)
 
 
 class BatchNorm(nnx.Module):
