@@ -11,10 +11,10 @@ from flax import nnx
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
+from tmfnet_jax.batch_norm import normalise, normalise_batch
 from tmfnet_jax.convolution import convolve
 
 CONVOLUTION = "convolution"  # names its result for rematerialisation
-BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9  # weight of the old statistics; PyTorch writes it 0.1
 LEAKY_SLOPE = 0.01
 # Jitted so that a shape is traced once, not once a layer: shapes of a whole network
@@ -99,33 +99,15 @@ class BatchNorm(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Normalise x of shape [B, H, W, C] over B, H and W."""
+        scale, bias = self.scale[...], self.bias[...]
         if self.use_running_average:
-            mean, var = self.mean[...], self.var[...]
-        else:
-            mean, var = self._batch_statistics(x)
-        factor = self.scale[...] * lax.rsqrt(var + BATCH_NORM_EPSILON)
-        offset = self.bias[...] - mean * factor
-        if factor.ndim > 1:  # a row for each group, over the samples again
-            repeats = (x.shape[0] // self.groups, 1, 1, 1)
-            factor, offset = (jnp.tile(v, repeats) for v in (factor, offset))
-        return (x.astype(jnp.float32) * factor + offset).astype(x.dtype)
-
-    def _batch_statistics(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return mean and biased variance, [C] or [groups, 1, 1, C]."""
-        wide = x.astype(jnp.float32)
-        if self.groups > 1:
-            wide = wide.reshape(-1, self.groups, *x.shape[1:])
-        axes = (0, *range(wide.ndim - 3, wide.ndim - 1))
-        mean = wide.mean(axes)
-        centre = mean[:, None, None] if self.groups > 1 else mean
-        var = jnp.square(wide - centre).mean(axes)
-        count = wide.size // mean.size
+            return normalise(x, self.mean[...], self.var[...], scale, bias)
+        grouped = x.reshape(-1, self.groups, *x.shape[1:])
+        y, mean, var = normalise_batch(grouped, scale, bias, (0, 2, 3))
+        count = x.size // mean.size
         unbiased = var * (count / max(count - 1, 1))
-        if self.groups == 1:
-            self._update(mean, unbiased)
-            return mean, var
-        self._update(mean.mean(0), unbiased.mean(0))
-        return centre, var[:, None, None]
+        self._update(*(v.reshape(self.groups, -1).mean(0) for v in (mean, unbiased)))
+        return y.reshape(x.shape)
 
     def _update(self, mean: jax.Array, unbiased_var: jax.Array) -> None:
         for running, new in ((self.mean, mean), (self.var, unbiased_var)):

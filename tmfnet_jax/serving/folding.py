@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmfnet_jax.layers import BATCH_NORM_EPSILON
+from tmfnet_jax.batch_norm import BATCH_NORM_EPSILON
 from tmfnet_jax.model import TMFNetConfig
 from tmfnet_jax.serving.winograd import PATCH, transform_kernel
 

@@ -1,0 +1,47 @@
+"""Batch normalisation's closed-form gradients against autodiff."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tmfnet_jax.batch_norm import normalise_batch, normalise_batch_plain
+
+GROUPED = (0, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((3, 4, 5, 6), (0, 1, 2)), ((2, 3, 4, 5, 6), GROUPED)]
+)
+def test_gradients_are_those_of_autodiff(shape, axes):
+    rng = np.random.default_rng(0)
+    x, dy = (3 + rng.standard_normal(shape, np.float32) for _ in range(2))
+    scale, bias = rng.standard_normal((2, 6), np.float32)
+
+    def results(form):
+        def both(dy, *inputs):
+            y, pullback, statistics = jax.vjp(
+                lambda *a: (lambda y, *rest: (y, rest))(*form(*a, axes)),
+                *inputs,
+                has_aux=True,
+            )
+            return y, statistics, pullback(dy)
+
+        return jax.jit(both)(dy, x, scale, bias)
+
+    ours, plain = results(normalise_batch), results(normalise_batch_plain)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
+        assert a.shape == b.shape
+        assert float(jnp.abs(b).max()) > 0
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
+
+
+def test_bfloat16_gradient_has_the_type_of_its_input():
+    x = jnp.arange(24, dtype=jnp.bfloat16).reshape(1, 4, 3, 2)
+    y, pullback = jax.vjp(
+        lambda *a: normalise_batch(*a, (0, 1, 2))[0], x, jnp.ones(2), jnp.zeros(2)
+    )
+    dtypes = [y.dtype, *(g.dtype for g in pullback(y))]
+    assert dtypes == [jnp.bfloat16, jnp.bfloat16, jnp.float32, jnp.float32]
