@@ -2,13 +2,15 @@
 
     python -m experiments.benchmark_train_step --config=experiments/configs/synthetic.py
 
-Batch, crop and network are the config's; data loading is left out.
+Batch, crop and network are the config's; data loading is left out. Where other
+programs run, compare CPU time on one core: put `taskset -c 0` in front.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -52,28 +54,46 @@ def _main() -> None:
     def forward(weights, image, trimap):
         return nnx.merge(graph, weights)(network_input(image, trimap))
 
-    times: dict[str, list[float]] = {"compile and first step": [], "step": []}
-    for run in range(repeats + 1):
-        start = time.perf_counter()
+    def train():
+        nonlocal state
         state, metrics = step(state, batch)
-        jax.block_until_ready((state, metrics))
-        key = "step" if run else "compile and first step"
-        times[key].append(time.perf_counter() - start)
-    jax.block_until_ready(forward(weights, batch["image"], batch["trimap"]))
-    times["forward"] = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(forward(weights, batch["image"], batch["trimap"]))
-        times["forward"].append(time.perf_counter() - start)
+        return state, metrics
 
-    medians = {name: statistics.median(values) for name, values in times.items()}
+    def infer():
+        return forward(weights, batch["image"], batch["trimap"])
+
+    runs = {"compile and first step": _times(train, 1)}
+    runs["step"] = _times(train, repeats)
+    _times(infer, 1)
+    runs["forward"] = _times(infer, repeats)
+
+    clock = {name: statistics.median(wall) for name, (wall, _) in runs.items()}
+    work = {name: min(cpu) for name, (_, cpu) in runs.items()}
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}, {repeats} runs")
     rows = [
-        (name, f"{seconds:.3f}", f"{seconds / medians['forward']:.2f}")
-        for name, seconds in medians.items()
+        (name, *(f(t[name], t["forward"]) for t in (clock, work) for f in _CELLS))
+        for name in runs
     ]
-    print(format_table(("what", "seconds (median)", "forward passes"), rows))
-    print(f"{config.batch_size / medians['step']:.1f} images/s in training")
+    header = ("what", "seconds (median)", "forwards", "CPU s (best)", "forwards")
+    print(format_table(header, rows))
+    print(f"{config.batch_size / clock['step']:.1f} images/s in training")
+
+
+_CELLS = (
+    lambda seconds, _: f"{seconds:.3f}",
+    lambda seconds, forward: f"{seconds / forward:.2f}",
+)
+
+
+def _times(call: Callable, repeats: int) -> tuple[list[float], list[float]]:
+    """Run a few times; return seconds by the clock and of the process's CPU time."""
+    wall, cpu = [], []
+    for _ in range(repeats):
+        start, start_cpu = time.perf_counter(), time.process_time()
+        jax.block_until_ready(call())
+        wall.append(time.perf_counter() - start)
+        cpu.append(time.process_time() - start_cpu)
+    return wall, cpu
 
 
 if __name__ == "__main__":
