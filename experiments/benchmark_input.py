@@ -35,6 +35,7 @@ from tmfnet_jax import cli
 from tmfnet_jax.environment import device_name
 from tmfnet_jax.images import write_image
 from tmfnet_jax.reporting import format_table
+from tmfnet_jax.serving.memory import tune_allocator
 
 FOREGROUND_PX = 1500
 BACKGROUND_SIZE = (1536, 2048)
@@ -47,6 +48,7 @@ REPORTS = 10  # of the memory, over a run
 def main() -> None:
     """Make the data, measure, print."""
     cv2.setNumThreads(1)
+    tune_allocator()  # as worker processes do
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         files, prepared = _data(root)

@@ -50,6 +50,7 @@ from tmfnet_jax.train_step import (
     TrainState,
     create_state,
     make_train_step,
+    parameter_names,
 )
 
 AGREE_EVERY = 10  # steps after which several processes ask each other to stop
@@ -81,12 +82,17 @@ def train(config: ConfigDict, workdir: Path, *, profile_steps: int = 0) -> Train
         average_decay=optimization.average_decay,
     )
     mesh = data_mesh(parameter_shards=config.parameter_shards)
-    check_batch_size(config.batch_size, mesh, accumulation=config.accumulation)
+    check_batch_size(
+        config.batch_size,
+        mesh,
+        accumulation=config.accumulation,
+        norm_groups=config.norm_groups,
+    )
     source = open_source(config.data, seed=config.seed)
     model = initial_network(network, seed=config.seed)
     validate = Validator(config, model, mesh)
     optimizer = make_optimizer(optimization)
-    frozen = optimization.frozen(create_state(model, optimizer).params)
+    frozen = optimization.frozen(parameter_names(model))
     open_workdir(workdir, config)
 
     with RunCheckpoints(

@@ -130,6 +130,8 @@ def test_batch_must_split_evenly():
         check_batch_size(8, data_mesh(), accumulation=4)
     with pytest.raises(InputError, match="accumulation is 0"):
         check_batch_size(8, data_mesh(), accumulation=0)
+    with pytest.raises(InputError, match="norm_groups is 3; .* batch_size, 8"):
+        check_batch_size(8, data_mesh(), norm_groups=3)
 
 
 def test_shards_must_divide_the_devices():

@@ -16,7 +16,13 @@ from tmfnet_jax.model import TMFNetConfig
 from tmfnet_jax.optim import OptimizerConfig, make_optimizer
 from tmfnet_jax.parameters import initial_network
 from tmfnet_jax.sharding import data_mesh
-from tmfnet_jax.train_step import StepConfig, create_state, make_loss, make_train_step
+from tmfnet_jax.train_step import (
+    StepConfig,
+    create_state,
+    make_loss,
+    make_train_step,
+    parameter_names,
+)
 
 TINY = TMFNetConfig(width=0.05, fusion=("lf", "static", "static"), context="mp")
 
@@ -91,7 +97,7 @@ def partial_run():
         steps=10, warmup_steps=0, freeze="encoder", average_decay=0.9
     )
     optimizer = make_optimizer(settings)
-    frozen = settings.frozen(create_state(model, optimizer).params)
+    frozen = settings.frozen(parameter_names(model))
     state = create_state(model, optimizer, frozen=frozen, averaged=True)
     step = make_train_step(
         model, optimizer, config=StepConfig(average_decay=0.9), frozen=frozen

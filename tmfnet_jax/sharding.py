@@ -93,13 +93,16 @@ def local_rows(array: jax.Array) -> np.ndarray:
     return np.concatenate([parts[start] for start in sorted(parts)])
 
 
-def check_batch_size(batch_size: int, mesh: Mesh, *, accumulation: int = 1) -> None:
+def check_batch_size(
+    batch_size: int, mesh: Mesh, *, accumulation: int = 1, norm_groups: int = 1
+) -> None:
     """Raise InputError unless the global batch splits evenly over the devices.
 
     Args:
       batch_size: samples of a step.
       mesh: from `data_mesh`.
       accumulation: parts of a batch that are computed one after the other.
+      norm_groups: parts of a batch with BatchNorm statistics of their own.
     """
     if accumulation < 1:
         raise InputError(f"accumulation is {accumulation}; give at least 1")
@@ -108,6 +111,11 @@ def check_batch_size(batch_size: int, mesh: Mesh, *, accumulation: int = 1) -> N
         raise InputError(
             f"batch_size is {batch_size}; expected a multiple of the number of "
             f"devices, {mesh.size}{parts}"
+        )
+    if norm_groups < 1 or batch_size % norm_groups:
+        raise InputError(
+            f"norm_groups is {norm_groups}; expected a divisor of batch_size, "
+            f"{batch_size}"
         )
 
 

@@ -104,6 +104,11 @@ class StepConfig:
             )
 
 
+def parameter_names(model: TMFNet) -> list[str]:
+    """Return the names of a network's parameters, as `TrainState.params` has them."""
+    return list(_flat(nnx.state(model, nnx.Param)))
+
+
 def create_state(
     model: TMFNet,
     optimizer: optax.GradientTransformation,

@@ -19,6 +19,7 @@ import numpy as np
 
 from input_pipeline.streams.shared_rows import map_rows
 from tmfnet_jax.errors import EXPECTED_ERRORS, InputError, reason
+from tmfnet_jax.serving.memory import tune_allocator
 
 TASK = struct.Struct("<qq")  # row to fill, index of the sample
 PARENT_CHECK_SECONDS = 1.0
@@ -73,6 +74,7 @@ def main(
     """
     threading.Thread(target=_end_with_parent, args=[parent], daemon=True).start()
     cv2.setNumThreads(1)  # as many processes as cores, and no threads beside them
+    tune_allocator()  # a sample's arrays take the memory of the last one's
     results = Connection(results_file, readable=False)
     with contextlib.suppress(BrokenPipeError):  # the parent has stopped listening
         try:
