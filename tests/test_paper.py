@@ -162,7 +162,11 @@ def test_evaluation_is_of_the_weights_there(tmp_path, monkeypatch):
     [
         ("seed", 3, None),
         ("optimizer.steps", 100, "trained with optimizer.steps 100, not 200000"),
-        ("data.kind", "synthetic", "trained with data.kind 'synthetic', not 'folders'"),
+        (
+            "data.kind",
+            "synthetic",
+            "trained with data.kind 'synthetic', not 'composition-1k'",
+        ),
     ],
 )
 def test_other_trainings_are_noted(tmp_path, field, value, note):

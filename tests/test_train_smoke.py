@@ -113,8 +113,7 @@ def test_tf_data_trains_the_same(whole_run, tmp_path):
 
 
 def test_pictures_and_histograms_go_to_tensorboard(tmp_path):
-    config = smoke(histograms=True)
-    config.optimizer.steps = 1
+    config = smoke(histograms=True)  # the program of the other runs: compiled once
     config.tensorboard = True
     train(config, tmp_path)
     (events,) = (tmp_path / "tensorboard").iterdir()
