@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -70,6 +71,7 @@ class RunCheckpoints:
         )
         self._metadata = {"network": dataclasses.asdict(network)}
         self._saving: tuple[int, Any] | None = None
+        self._failed = False
 
     @property
     def latest_step(self) -> int | None:
@@ -103,6 +105,7 @@ class RunCheckpoints:
                 custom_metadata=self._metadata,
             )
         except Exception as error:  # many kinds for one full disk
+            self._failed = True
             raise _not_written(step, error) from None
         self._saving = step, saving
 
@@ -143,7 +146,9 @@ class RunCheckpoints:
         try:
             self._finish()
         finally:
-            self._checkpointer.close()
+            # Orbax raises the error of a failed save once more.
+            with contextlib.suppress(*([Exception] if self._failed else [])):
+                self._checkpointer.close()
 
     def __enter__(self) -> RunCheckpoints:
         """Return itself."""
@@ -163,6 +168,7 @@ class RunCheckpoints:
             if is_first():
                 _write_digests(self._workdir / FOLDER / str(step))
         except Exception as error:
+            self._failed = True
             raise _not_written(step, error) from None
 
     def _set_damaged_aside(self) -> None:
