@@ -161,3 +161,18 @@ def test_damage_is_told(run, tmp_path):
     (tmp_path / "checkpoints" / "7").mkdir(parents=True)
     with pytest.raises(InputError, match="unreadable checkpoint"):
         read_weights(tmp_path)
+
+
+def test_a_save_that_fails_later_is_told_once(tmp_path, monkeypatch):
+    class Saving:
+        def result(self):
+            raise ValueError("No space left on device\nand much more")
+
+    def close_again(self):
+        raise ValueError("the same again")
+
+    checkpoints = RunCheckpoints(tmp_path, TINY, keep=2)
+    checkpoints._saving = 7, Saving()
+    monkeypatch.setattr(type(checkpoints._checkpointer), "close", close_again)
+    with pytest.raises(InputError, match="step 7 could not be written .*device\\);"):
+        checkpoints.close()
