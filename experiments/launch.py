@@ -18,6 +18,8 @@ EXIT_INTERRUPTED = 130
 def run(main: Callable[[], None]) -> None:
     """Parse the command line, call main and exit."""
     logging.set_verbosity(logging.WARNING)  # Orbax reports each file as info
+    # And an error that it raises, several times with a traceback.
+    logging.get_absl_logger().addFilter(lambda record: not record.exc_info)
     app.run(lambda _: _guarded(main), flags_parser=_parse)
 
 
