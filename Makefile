@@ -1,6 +1,7 @@
-# make demo    train, measure and matte a photo in a few minutes
-# make test    lint, types and tests
-# make venv    only the set-up that both begin with
+# make demo         measure the weights that come along, matte a photo, make a picture
+# make demo-train   the same with weights trained first, in a few minutes
+# make test         lint, types and tests
+# make venv         only the set-up that all begin with
 #
 # PYTHON=python3.12 chooses the interpreter of the virtual environment.
 
@@ -8,10 +9,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: demo test venv lint clean
+.PHONY: demo demo-train test venv lint clean
 
 demo: venv
 	$(BIN)/python -m experiments.demo.run
+
+demo-train: venv
+	$(BIN)/python -m experiments.demo.run --train
 
 test: lint
 	$(BIN)/python -m pytest -n auto --dist loadfile

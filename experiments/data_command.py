@@ -154,7 +154,7 @@ def _show(options: argparse.Namespace) -> None:
     if options.count < 1:
         raise InputError(f"--count is {options.count}; give at least 1")
     config = load_config(options.config, options.set)
-    recipe = Recipe(**config.recipe.to_dict())
+    recipe = Recipe.from_dict(config.recipe.to_dict())
     source = open_source(config.data, seed=config.seed)
     seed = config.seed if options.seed is None else options.seed
     rows = []

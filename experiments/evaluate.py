@@ -64,7 +64,10 @@ def add(commands) -> None:
     add("folder", nargs="?", type=Path, metavar="DIR", help="where its files are")
     method = parser.add_mutually_exclusive_group()
     method.add_argument(
-        "--weights", type=Path, help="safetensors file, or a training run's workdir"
+        "--weights",
+        type=Path,
+        help="a name that `tmfnet models` lists, a safetensors file, or a training "
+        "run's workdir",
     )
     method.add_argument(
         "--predictions",

@@ -11,11 +11,17 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from experiments.workdir import BEST_FILE, CARD_FILE, WEIGHTS_FILE
+from experiments.workdir import (
+    BEST_FILE,
+    CARD_FILE,
+    CARD_VALUES_FILE,
+    WEIGHTS_FILE,
+)
 from input_pipeline.training_data.sources import Source
 from tmfnet_jax.checkpointing import RANKED_BY, RunCheckpoints
 from tmfnet_jax.distributed import is_first
 from tmfnet_jax.environment import commit, device_name, versions
+from tmfnet_jax.files import atomic_write
 from tmfnet_jax.model import TMFNetConfig
 from tmfnet_jax.model_card import (
     ModelCard,
@@ -91,6 +97,8 @@ def export(
             notes = weights_notes(card)
             write_weights(workdir / name, network, arrays, notes=notes)
     if is_first():
+        with atomic_write(workdir / CARD_VALUES_FILE) as file:
+            file.write(card.to_json().encode())
         write_model_card(workdir / CARD_FILE, card, weights=workdir / WEIGHTS_FILE)
 
 

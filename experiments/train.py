@@ -73,7 +73,7 @@ def train(config: ConfigDict, workdir: Path, *, profile_steps: int = 0) -> Train
     # Settings, checked as a whole before anything is written.
     network = TMFNetConfig.from_dict(config.network.to_dict())
     optimization = OptimizerConfig(**config.optimizer.to_dict())
-    recipe = Recipe(**config.recipe.to_dict())
+    recipe = Recipe.from_dict(config.recipe.to_dict())
     computation = StepConfig(
         laplacian=config.laplacian,
         accumulation=config.accumulation,

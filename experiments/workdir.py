@@ -16,6 +16,7 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"  # after the last step
 BEST_FILE = "best.safetensors"  # of the checkpoint with the lowest SAD, if another
 CARD_FILE = "model_card.md"
+CARD_VALUES_FILE = "model_card.json"  # the same, for programs
 NONFINITE_FOLDER = "nonfinite"  # batches whose loss or gradient was not finite
 PROFILE_FOLDER = "profile"
 LISTED_DIFFERENCES = 3

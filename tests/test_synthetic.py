@@ -20,6 +20,7 @@ from input_pipeline.procedural.canvas import (
     straighten,
     tint,
 )
+from input_pipeline.procedural.cutouts import cutout
 from input_pipeline.procedural.silhouettes import ellipse
 from input_pipeline.procedural.synthetic import SyntheticSource
 from input_pipeline.procedural.textures import paint
@@ -234,3 +235,41 @@ def test_bad_options_are_refused(options, message):
 def test_negative_index_is_refused():
     with pytest.raises(InputError, match="index"):
         SyntheticSource(seed=0).background(-1)
+
+
+@pytest.fixture
+def stamp(tmp_path):
+    """A magenta square with a hard edge, its fringe green: another scene's colour."""
+    pixels = np.zeros((60, 60, 4), np.uint8)
+    pixels[10:50, 10:50] = (0, 255, 0, 255)
+    pixels[11:49, 11:49] = (*MAGENTA[::-1], 255)
+    path = tmp_path / "stamp.png"
+    cv2.imwrite(str(path), pixels)
+    return path
+
+
+def test_cutouts_are_subjects_among_the_others(stamp):
+    source = SyntheticSource(seed=4, size=(96, 96), cutouts=[stamp])
+    shares = []
+    for index in range(24):
+        foreground, alpha = source.foreground(index)
+        core = foreground[alpha >= 250].astype(int)
+        shares.append((np.abs(core - MAGENTA).max(1) < 40).mean())
+    found = sum(share > 0.8 for share in shares)
+    assert 2 <= found <= 12
+    plain = SyntheticSource(seed=4, size=(96, 96))
+    other = next(i for i, share in enumerate(shares) if share < 0.01)
+    assert plain.foreground(other)[1].any()
+
+
+def test_a_cutout_loses_its_fringe_and_keeps_its_colour(stamp):
+    layer = cutout(np.random.default_rng(0), (96, 96), stamp)
+    colours, alpha = straighten(layer)
+    assert 0.05 < alpha.mean() / 255 < 0.9
+    visible = colours[alpha > 0].astype(int)
+    assert np.abs(visible - MAGENTA).max() < 12
+
+
+def test_an_absent_cutout_is_named(tmp_path):
+    with pytest.raises(InputError, match="gone.png"):
+        SyntheticSource(seed=0, cutouts=[tmp_path / "gone.png"])

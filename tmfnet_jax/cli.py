@@ -10,7 +10,16 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 from typing import NoReturn, Protocol
 
-from tmfnet_jax.commands import bench, compare, convert, info, matte, plan, trimap
+from tmfnet_jax.commands import (
+    bench,
+    compare,
+    convert,
+    info,
+    matte,
+    models,
+    plan,
+    trimap,
+)
 from tmfnet_jax.commands.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED
 from tmfnet_jax.errors import EXPECTED_ERRORS, reason
 
@@ -25,7 +34,7 @@ class Command(Protocol):
 
 COMMANDS: dict[str, Command] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (matte, trimap, plan, bench, compare, convert, info)
+    for module in (matte, trimap, models, plan, bench, compare, convert, info)
 }
 # Packages that build on this one add commands: entry points to modules like these.
 PLUGINS = "tmfnet_jax.commands"

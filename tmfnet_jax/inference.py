@@ -77,7 +77,8 @@ class Matting:
         """Read weights.
 
         Args:
-          weights: a safetensors file of this package, or a run's workdir.
+          weights: a name that `tmfnet models` lists, a safetensors file of this
+            package, or a run's workdir.
           max_memory: see the class.
           dtype: "float32" or "bfloat16", type of the computation.
         Raises:

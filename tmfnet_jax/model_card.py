@@ -76,6 +76,7 @@ class ModelCard:
       hardware: number and names of the devices.
       hours: that the training took.
       validations: the last and the best one, say.
+      limits: of these weights, beside those that all have.
     """
 
     network: TMFNetConfig
@@ -91,6 +92,26 @@ class ModelCard:
     hardware: str | None = None
     hours: float | None = None
     validations: Sequence[Validation] = ()
+    limits: Sequence[str] = ()
+
+    def to_json(self) -> str:
+        """Return it as JSON, for `from_json`; what JSON lacks becomes text."""
+        return json.dumps(dataclasses.asdict(self), indent=1, default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """Read what `to_json` wrote.
+
+        Raises:
+          InputError: anything else.
+        """
+        try:
+            values = json.loads(text)
+            network = TMFNetConfig.from_dict(values.pop("network"))
+            validations = [Validation(**v) for v in values.pop("validations")]
+            return cls(network=network, validations=validations, **values)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"not a model card: {error}") from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,7 +230,7 @@ def render_model_card(card: ModelCard, file: WeightsFile) -> str:
         f"    from tmfnet_jax import Matting\n"
         f"    alpha = Matting.load({name!r}).alpha(image, trimap)",
         "## Limits",
-        "\n".join(f"- {limit}" for limit in LIMITS),
+        "\n".join(f"- {limit}" for limit in (*LIMITS, *map(_escaped, card.limits))),
     ]
     return "\n\n".join(parts) + "\n"
 

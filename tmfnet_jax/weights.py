@@ -17,6 +17,7 @@ import safetensors.numpy
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.files import atomic_write
 from tmfnet_jax.model import TMFNet, TMFNetConfig
+from tmfnet_jax.named_weights import resolve
 from tmfnet_jax.parameters import array_shapes, check_arrays, network_from_arrays
 
 NETWORK_ENTRY = "tmfnet_jax.network"  # in the file's metadata: TMFNetConfig as JSON
@@ -27,7 +28,7 @@ def load_network(path: str | Path) -> TMFNet:
     """Load a network with its weights.
 
     Args:
-      path: a safetensors file written by this package, or a run's workdir.
+      path: as of `read_weights`.
     Raises:
       InputError: not weights, truncated, or of another network than it says.
     """
@@ -36,8 +37,15 @@ def load_network(path: str | Path) -> TMFNet:
 
 
 def read_weights(path: str | Path) -> tuple[TMFNetConfig, dict[str, np.ndarray]]:
-    """Read a network's configuration and its arrays by name, as stored."""
-    path = Path(path)
+    """Read a network's configuration and its arrays by name, as stored.
+
+    Args:
+      path: a name that `tmfnet models` lists, a safetensors file written by this
+        package, or a run's workdir.
+    Raises:
+      InputError: not weights, truncated, or of another network than it says.
+    """
+    path = resolve(path)
     if path.is_dir():
         from tmfnet_jax import checkpointing  # Orbax takes a second to import
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from input_pipeline.protocol.capture import Capture
+from input_pipeline.protocol.recipe import Recipe
 from tmfnet_jax.errors import InputError
 
 
@@ -52,7 +56,8 @@ def base_config() -> ConfigDict:
     # prepare` wrote; "tfds": the set's prepared folder or its name.
     config.data.folder = placeholder(str)
     # "folders": folders of foregrounds and of their alphas, files of equal names;
-    # several with commas between. Without alphas they are RGBA cut-outs.
+    # several with commas between. Without alphas they are RGBA cut-outs. "synthetic":
+    # cut-outs to draw among the generated subjects.
     config.data.foregrounds = placeholder(str)
     config.data.alphas = placeholder(str)
     # "synthetic"
@@ -65,6 +70,7 @@ def base_config() -> ConfigDict:
 
     config.recipe = ConfigDict()  # fields of input_pipeline.protocol.recipe.Recipe
     config.recipe.crop_px = 512
+    config.recipe.capture = ConfigDict(asdict(Capture()))  # nothing
 
     config.validation = ConfigDict()  # on crops of a set of `tmfnet eval`
     config.validation.set = "generated"
@@ -90,8 +96,6 @@ def base_config() -> ConfigDict:
 
 def scale_recipe(config: ConfigDict, crop_px: int) -> None:
     """Set a smaller crop, and the recipe's lengths in proportion."""
-    from input_pipeline.protocol.recipe import Recipe
-
     recipe = Recipe.for_crop(crop_px)
     config.recipe.crop_px = crop_px
     config.recipe.rotation_min_side_px = recipe.rotation_min_side_px
@@ -119,6 +123,7 @@ def finish(config: ConfigDict, argument: str) -> ConfigDict:
         config.optimizer.steps = 4
         config.optimizer.warmup_steps = 2
         config.data.kind = "synthetic"
+        config.data.backgrounds = config.data.foregrounds = None
         config.data.size_px = 96
         config.log_every = 1
         config.checkpoint_every = 2

@@ -1,9 +1,10 @@
-"""The demo: train `lite`, measure it, matte a photo, leave one picture of it all.
+"""The demo: measure the package's weights, matte a photo, leave a picture of it all.
 
     make demo
+    make demo-train    # the same with weights that it trains first, in a few minutes
 
-Everything goes to runs/demo. Run again it finds the training done and repeats the
-rest; delete the folder to train anew.
+Everything goes to runs/demo. Run again, the training is found done; delete the folder
+to train anew.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from tmfnet_jax.evaluation_records import HEADINGS, mean
 from tmfnet_jax.foreground import estimate_foreground
 from tmfnet_jax.images import read_image, read_mask, write_image
 from tmfnet_jax.inference import Matting
+from tmfnet_jax.named_weights import DEFAULT
 from tmfnet_jax.reporting import format_table
 
 HERE = Path(__file__).parent
@@ -41,27 +43,21 @@ BACKDROP = ((46, 120, 92), (214, 226, 160))  # RGB, top and bottom
 
 
 def main() -> None:
-    """Run the demo from training to picture."""
+    """Run the demo from weights to picture."""
     workdir = Path(flags.FLAGS.workdir)
-    weights = workdir / WEIGHTS_FILE
-
-    if weights.exists():
-        print(f"1/4  {weights}: trained already; delete {workdir} to train anew")
+    workdir.mkdir(parents=True, exist_ok=True)
+    weights: str | Path = DEFAULT
+    label = f"{DEFAULT}, as it comes"
+    if flags.FLAGS.train:
+        weights, label = trained(workdir), "lite, minutes of training"
     else:
-        config = demo_config.get_config()
-        print(
-            f"1/4  training lite on generated data, {config.optimizer.steps} steps of "
-            f"{config.batch_size} crops of {config.recipe.crop_px} px"
-        )
-        train(config, workdir)
-        if not weights.exists():
-            raise InputError("the training was stopped; run the demo again to continue")
+        print(f"1/4  weights: {DEFAULT}, which come with the package")
     matting = Matting.load(weights)
 
     print(f"2/4  measuring on {EXAMPLES} generated images that training never saw")
     examples = generated_set(EXAMPLES)
     methods = {
-        "lite, minutes of training": matting.alpha,
+        label: matting.alpha,
         "closed form (PyMatting)": peer("closed form"),
         "unknown = 0.5": lambda image, trimap: trimap / 255,
     }
@@ -88,9 +84,26 @@ def main() -> None:
     print(f"\n{table}\n")
     print(f"picture   {workdir / 'overview.png'}")
     print(f"alpha     {workdir / 'alpha.png'}")
-    print(f"weights   {weights}")
     print("\nYour own photo (trimap: 0 background, 128 unsure, 255 subject):")
-    print(f"  tmfnet matte PHOTO TRIMAP -o alpha.png --weights {weights}")
+    choice = f" --weights {weights}" if flags.FLAGS.train else ""
+    print(f"  tmfnet matte PHOTO TRIMAP -o alpha.png{choice}")
+
+
+def trained(workdir: Path) -> Path:
+    """Train for a few minutes, unless that is done; return the weights."""
+    weights = workdir / WEIGHTS_FILE
+    if weights.exists():
+        print(f"1/4  {weights}: trained already; delete {workdir} to train anew")
+        return weights
+    config = demo_config.get_config()
+    print(
+        f"1/4  training lite on generated data, {config.optimizer.steps} steps of "
+        f"{config.batch_size} crops of {config.recipe.crop_px} px"
+    )
+    train(config, workdir)
+    if not weights.exists():
+        raise InputError("the training was stopped; run the demo again to continue")
+    return weights
 
 
 def measured(matte, examples: EvaluationSet) -> tuple[float, dict[str, float]]:
@@ -140,4 +153,5 @@ def cut_out(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 if __name__ == "__main__":
     flags.DEFINE_string("workdir", "runs/demo", "Folder to write to.")
+    flags.DEFINE_boolean("train", False, "Train weights first, in a few minutes.")
     launch.run(main)

@@ -78,7 +78,12 @@ def furry(
     """Draw a toy or an animal: fur on every edge and over the body."""
     outline = str(rng.choice(["creature", "creature", "blob", "rough"]))
     mask = silhouettes.random(rng, shape, outline)
-    layer = body(rng, shape, texture, mask)
+    return under_fur(rng, body(rng, shape, texture, mask))
+
+
+def under_fur(rng: np.random.Generator, layer: np.ndarray) -> np.ndarray:
+    """Grow fur in a layer's own colours on its edges and over it."""
+    shape, mask = layer.shape[:2], layer[..., 3]
     length = min(shape) * 10 ** rng.uniform(-1.8, -0.75)
     width = 10 ** rng.uniform(-0.5, 0.3)
     count = int(min(shape) * rng.uniform(3, 6) / max(width, 1))

@@ -11,8 +11,9 @@ import numpy as np
 
 from input_pipeline.procedural.backdrops import backdrop
 from input_pipeline.procedural.canvas import coverage, straighten
+from input_pipeline.procedural.cutouts import cutout
 from input_pipeline.procedural.silhouettes import ellipse
-from input_pipeline.procedural.subjects import KINDS, body
+from input_pipeline.procedural.subjects import KINDS, body, under_fur
 from input_pipeline.procedural.textures import noise, paint
 from input_pipeline.training_data.image_files import eight_bits
 from tmfnet_jax.errors import InputError
@@ -21,6 +22,8 @@ from tmfnet_jax.images import read_image
 _FOREGROUND, _BACKGROUND = 0, 1  # tags that keep the two random streams apart
 _COVERAGE = (0.08, 0.72)  # accepted mean alpha
 _ATTEMPTS = 4
+_CUTOUT_SHARE = 0.25  # of foregrounds, where there are cut-outs
+_FUR_SHARE = 0.5  # of them
 _PHOTO_SIDE = 1024  # longer side of a photo kept in memory, in pixels
 _PHOTOS_KEPT = 32
 
@@ -36,6 +39,8 @@ class SyntheticSource:
       size: height and width of every sample, in pixels; at least 32.
       photos: image files whose crops serve as textures and backgrounds, mixed with
         generated ones. None or empty: everything is generated.
+      cutouts: image files with alpha, drawn as subjects among the generated ones,
+        some of them with fur grown on.
 
     Raises:
       InputError: if the seed, the size or a photo is unusable; a photo that cannot
@@ -51,6 +56,7 @@ class SyntheticSource:
         seed: int,
         size: tuple[int, int] = (320, 320),
         photos: Sequence[Path] | None = None,
+        cutouts: Sequence[Path] | None = None,
     ):
         if seed < 0:
             raise InputError(f"seed is {seed}, expected 0 or more; choose another seed")
@@ -60,7 +66,8 @@ class SyntheticSource:
             )
         self._seed, self._shape = seed, (int(size[0]), int(size[1]))
         self._photos = [Path(photo) for photo in photos or ()]
-        for photo in self._photos:
+        self._cutouts = [Path(path) for path in cutouts or ()]
+        for photo in (*self._photos, *self._cutouts):
             if not photo.is_file():
                 raise InputError(
                     f"photo {photo} is not a file; correct or drop its path"
@@ -78,6 +85,8 @@ class SyntheticSource:
         names = list(KINDS)
         weights = np.array([weight for _, weight in KINDS.values()])
         kind = KINDS[rng.choice(names, p=weights / weights.sum())][0]
+        if self._cutouts and rng.random() < _CUTOUT_SHARE:
+            kind = self._cutout
         for _ in range(_ATTEMPTS):
             layer = _through_a_lens(rng, kind(rng, self._shape, self._texture))
             if _is_usable(layer[..., 3]):
@@ -102,6 +111,12 @@ class SyntheticSource:
         if index < 0:
             raise InputError(f"sample index is {index}, expected 0 or more")
         return np.random.default_rng([self._seed, stream, index])
+
+    def _cutout(self, rng, shape, texture):
+        del texture  # it has its own
+        path = self._cutouts[rng.integers(len(self._cutouts))]
+        layer = cutout(rng, shape, path)
+        return under_fur(rng, layer) if rng.random() < _FUR_SHARE else layer
 
     def _texture(self, rng, shape, colours):
         if self._photos and rng.random() < 0.5:

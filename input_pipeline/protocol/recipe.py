@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from input_pipeline.protocol.capture import Capture
 from input_pipeline.protocol.trimap_synthesis import PAPER_MAX_KERNEL_PX
 from tmfnet_jax.errors import InputError
 
@@ -29,6 +32,7 @@ class Recipe:
     shear_degrees: float = 10.0  # largest, to either side
     flip_probability: float = 0.5  # of each of left-right and top-bottom
     trimap_max_kernel_px: int = PAPER_MAX_KERNEL_PX  # largest erosion and dilation
+    capture: Capture = Capture()  # what follows the composition; nothing in the paper
 
     def __post_init__(self):
         low, high = self.scale_range
@@ -48,6 +52,12 @@ class Recipe:
             if not right:
                 value = getattr(self, name)
                 raise InputError(f"recipe.{name} is {value}; give {range_text}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Read a recipe, and its capture, from the fields of a config."""
+        capture = Capture(**values.get("capture", {}))
+        return cls(**{**values, "capture": capture})
 
     @classmethod
     def for_crop(cls, crop_px: int, **changes) -> Recipe:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from input_pipeline.protocol.capture import Capture, captured
 from input_pipeline.protocol.draws import Draws, draw
 from input_pipeline.protocol.recipe import Recipe
 from input_pipeline.protocol.whole_sample import Sample
@@ -51,10 +52,10 @@ def make_sample(
         reference `assemble_whole`.
     Returns:
       uint8 arrays: `image`, `foreground`, `background` [crop_px, crop_px, 3] RGB,
-      image being the composite of the two others; `trimap` (0, 128, 255, at least
-      one 128) and `alpha` (255 for opaque) [crop_px, crop_px, 1]. Where the trimap
-      is 0, `foreground` may be black instead of what the foreground holds there: no
-      loss and no image shows it.
+      image being the composite of the two others but for `recipe.capture`; `trimap`
+      (0, 128, 255, at least one 128) and `alpha` (255 for opaque) [crop_px, crop_px,
+      1]. Where the trimap is 0, `foreground` may be black instead of what the
+      foreground holds there: no loss and no image shows it.
     Raises:
       InputError: if the source cannot be read or gives no unknown region.
     """
@@ -68,8 +69,11 @@ def make_sample(
         )
         chosen = _walk(source.num_foregrounds, seed=seed, index=index + attempt)
         sample = assemble(source, recipe, chosen, draws)
-        if sample is not None:
+        if sample is None:
+            continue
+        if recipe.capture == Capture():
             return sample
+        return captured(sample, recipe.capture, rng.spawn(1)[0])
     raise InputError(
         f"{ATTEMPTS} foregrounds running, the last one number {chosen}, left no "
         "unknown region; their alphas must have edges between 0 and 255"

@@ -78,14 +78,15 @@ def foreground_folders(
 
 
 def _synthetic(data: Mapping[str, Any], seed: int) -> Source:
-    photos: tuple[Path, ...] = ()
-    if data["backgrounds"] is not None:
-        problems: list[str] = []
-        photos = collect_photos(split_folders(data["backgrounds"]), problems)
-        if problems:
-            raise InputError("; ".join(problems))
     size = (data["size_px"], data["size_px"])
-    source = SyntheticSource(seed=seed, size=size, photos=photos)
+    problems: list[str] = []
+    photos, cutouts = (
+        collect_photos(split_folders(data[name]), problems) if data[name] else ()
+        for name in ("backgrounds", "foregrounds")
+    )
+    if problems:
+        raise InputError("; ".join(problems))
+    source = SyntheticSource(seed=seed, size=size, photos=photos, cutouts=cutouts)
     return PooledSource(source, size=data["pool"]) if data["pool"] else source
 
 

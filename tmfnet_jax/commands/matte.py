@@ -21,6 +21,7 @@ from tmfnet_jax.commands.common import (
 from tmfnet_jax.commands.matte_output import STREAM, MatteOutput, add_output
 from tmfnet_jax.commands.network_options import add_computation, add_tta
 from tmfnet_jax.errors import InputError
+from tmfnet_jax.named_weights import DEFAULT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +39,8 @@ Read = TypeVar("Read")
 STREAM_BYTES = 2**31  # of standard input at most: more than readers of images take
 
 _USAGE = """
-  tmfnet matte IMAGE TRIMAP -o ALPHA --weights WEIGHTS [options]
-  tmfnet matte IMAGE ... --trimaps DIR -o DIR --weights WEIGHTS [options]"""
+  tmfnet matte IMAGE TRIMAP -o ALPHA [--weights WEIGHTS] [options]
+  tmfnet matte IMAGE ... --trimaps DIR -o DIR [--weights WEIGHTS] [options]"""
 
 _DETAILS = """\
 The trimap is a grey image of the photo's size: 0 where there is surely
@@ -48,11 +49,11 @@ has to decide. Draw the unknown band wide enough to hold every hair. A black
 and white mask is taken as well: it gets such a band along its edge.
 
 examples:
-  tmfnet matte photo.jpg trimap.png -o alpha.png --weights W
-  tmfnet matte photo.jpg mask.png --band 5% --cutout -o cutout.png --weights W
-  tmfnet matte shots/ --trimaps trimaps/ -o mattes/ --weights W
-  tmfnet matte 'shots/*.jpg' --trimaps trimaps/ -o mattes/ --weights W
-  tmfnet matte - trimap.png -o - --weights W < photo.jpg > alpha.png
+  tmfnet matte photo.jpg trimap.png -o alpha.png
+  tmfnet matte photo.jpg mask.png --band 5% --cutout -o cutout.png
+  tmfnet matte shots/ --trimaps trimaps/ -o mattes/
+  tmfnet matte 'shots/*.jpg' --trimaps trimaps/ -o mattes/
+  tmfnet matte - trimap.png -o - < photo.jpg > alpha.png
 
 With --trimaps, photo.jpg goes with photo.png or photo_trimap.png of that folder.
 One bad file does not stop the others: it is named at the end, and the exit status
@@ -83,8 +84,9 @@ def add(commands) -> None:
     add(
         "--weights",
         type=Path,
-        required=True,
-        help="safetensors file from `tmfnet convert`, or a training run's workdir",
+        default=Path(DEFAULT),
+        help="a name that `tmfnet models` lists, a safetensors file from `tmfnet "
+        f"convert`, or a training run's workdir; default: {DEFAULT}",
     )
     add_tta(parser)
     add_computation(parser)

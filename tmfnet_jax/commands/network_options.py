@@ -21,7 +21,10 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         help="a network that `tmfnet info` lists; default: tmfnet, the full one",
     )
     network.add_argument(
-        "--weights", type=Path, help="the network of a safetensors file or a workdir"
+        "--weights",
+        type=Path,
+        help="the network of a name that `tmfnet models` lists, of a safetensors file "
+        "or of a workdir",
     )
     add_computation(parser)
 

@@ -1,0 +1,70 @@
+"""The weights of `lite` that come with the package, trained on free data alone.
+
+    python -m experiments.open_weights --folder=runs/open_lite
+
+collects the data and runs the stages one after the other, each from the weights of the
+one before: many small crops first, because in the beginning steps count most, then
+larger ones with the wide unknown bands of trimaps drawn on photos.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from experiments.configs.common import (
+    base_config,
+    finish,
+    scale_recipe,
+    split_argument,
+)
+from tmfnet_jax.errors import InputError
+
+# Crop in pixels, crops in a batch, steps, learning rate at its highest.
+STAGES = {
+    "small": (96, 12, 4_500, 0.006),
+    "large": (160, 8, 4_200, 0.003),
+}
+
+LIMITS: tuple[str, ...] = ()  # of these weights, for their card
+
+
+def get_config(argument: str = "small") -> ConfigDict:
+    """Return a stage by name: `small` or `large`, or `NAME,smoke`."""
+    stage, size = split_argument(argument, default="small", what="STAGE")
+    if stage not in STAGES:
+        raise InputError(f"stage {stage!r}; expected {' or '.join(STAGES)}")
+    crop_px, batch_size, steps, learning_rate = STAGES[stage]
+    config = base_config()
+    config.batch_size = batch_size
+    config.network.width = 0.25
+    config.optimizer.learning_rate = learning_rate
+    config.optimizer.steps = steps
+    config.optimizer.warmup_steps = 200
+    config.optimizer.warmup_ratio = 0.01
+    config.optimizer.average_decay = 0.998
+
+    config.data.kind = "synthetic"
+    config.data.backgrounds = "data/open/photos"
+    config.data.foregrounds = "data/open/cutouts"
+    config.data.size_px = 320
+    config.data.pool = 4_000
+    config.data.loader = "threads"
+    config.data.workers = 1
+
+    scale_recipe(config, crop_px)
+    config.recipe.second_foreground_probability = 0.2
+    config.recipe.trimap_max_kernel_px = 21 + crop_px // 8
+    config.recipe.capture.matched_colours = 0.2
+    config.recipe.capture.spill = 0.4
+    config.recipe.capture.exposure = 0.3
+    config.recipe.capture.noise = 0.6
+    config.recipe.capture.jpeg = 0.4
+    config.recipe.capture.drawn_trimap = 0.5
+    config.recipe.capture.drawn_reach_px = crop_px // 5
+
+    config.log_every = 50
+    config.checkpoint_every = 500
+    config.validation.every = 1_500
+    config.license = "Apache-2.0"
+    config.data_license = "free; each file's is in the list that comes with the data"
+    return finish(config, size)

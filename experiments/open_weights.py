@@ -1,0 +1,139 @@
+"""Make the weights that come with the package, from nothing.
+
+    python -m experiments.open_weights --folder=runs/open
+
+Collects the free data (experiments/open_data.py) and trains the stages of
+configs/open_lite.py one after the other, each from the weights of the one before;
+started again, it goes on where it ended. In the folder it leaves a workdir for each
+stage, and lite.safetensors with lite.md and lite.csv: the card, and the list of images
+with their licences. --evaluations names folders of `tmfnet eval` whose results the card
+is to state; --smoke trains a few tiny steps on generated data alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from ml_collections import ConfigDict
+
+from experiments import launch
+from experiments.configs import open_lite
+from experiments.open_data import SOURCES_FILE, collect
+from experiments.train import train
+from experiments.workdir import CARD_VALUES_FILE, WEIGHTS_FILE
+from tmfnet_jax.errors import InputError
+from tmfnet_jax.evaluation_records import (
+    IMAGES_FILE,
+    MANIFEST_FILE,
+    mean,
+    read_manifest,
+    read_records,
+)
+from tmfnet_jax.files import atomic_write
+from tmfnet_jax.model_card import (
+    ModelCard,
+    Validation,
+    weights_notes,
+    write_model_card,
+)
+from tmfnet_jax.weights import read_weights, write_weights
+
+NAME = "lite"
+SHIPPED_DTYPE = np.float16
+
+
+def main() -> None:
+    """Collect, train and publish."""
+    options = flags.FLAGS
+    folder, data = Path(options.folder), Path(options.data)
+    if not options.smoke:
+        collect(data, packages=Path(options.packages) if options.packages else None)
+    workdir = train_stages(folder, data=None if options.smoke else data)
+    evaluations = [measured(Path(path)) for path in options.evaluations]
+    target = publish(workdir, folder, evaluations=evaluations)
+    if not options.smoke:
+        with atomic_write(target.with_suffix(".csv")) as file:
+            file.write((data / SOURCES_FILE).read_bytes())
+    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+
+
+def train_stages(folder: Path, *, data: Path | None) -> Path:
+    """Train all stages that are not finished; return the last one's workdir.
+
+    Args:
+      folder: of the workdirs.
+      data: what `open_data` collected; None: the smoke test of each stage.
+    Raises:
+      InputError: as of `train`, or if it was stopped.
+    """
+    workdir, start = folder, None
+    for stage in open_lite.STAGES:
+        workdir = folder / stage
+        if not (workdir / WEIGHTS_FILE).exists():
+            train(stage_config(stage, data, start), workdir)
+        if not (workdir / WEIGHTS_FILE).exists():
+            raise InputError(f"stage {stage} was stopped; run again to go on")
+        start = workdir / WEIGHTS_FILE
+    return workdir
+
+
+def stage_config(stage: str, data: Path | None, start: Path | None) -> ConfigDict:
+    """Return a stage's config, on these data and from these weights."""
+    config = open_lite.get_config(stage if data else f"{stage},smoke")
+    if data:
+        config.data.backgrounds = str(data / "photos")
+        config.data.foregrounds = str(data / "cutouts")
+    if start:
+        config.init = str(start)
+    return config
+
+
+def publish(workdir: Path, folder: Path, *, evaluations: list[Validation]) -> Path:
+    """Write a run's weights in the form that is shipped, with their card.
+
+    Args:
+      workdir: of a finished run.
+      folder: where to.
+      evaluations: results that the card states beside those of the training.
+    Returns:
+      The weights file.
+    """
+    text = (workdir / CARD_VALUES_FILE).read_text("utf-8")
+    card = ModelCard.from_json(text)
+    card = dataclasses.replace(
+        card,
+        validations=[*card.validations, *evaluations],
+        limits=open_lite.LIMITS,
+    )
+    network, arrays = read_weights(workdir / WEIGHTS_FILE)
+    target = folder / f"{NAME}.safetensors"
+    notes = weights_notes(card)
+    write_weights(target, network, arrays, dtype=SHIPPED_DTYPE, notes=notes)
+    write_model_card(target.with_suffix(".md"), card, weights=target)
+    return target
+
+
+def measured(folder: Path) -> Validation:
+    """Read the mean metrics of an evaluation, and what it measured on."""
+    records = read_records(folder / IMAGES_FILE)
+    manifest = read_manifest(folder / MANIFEST_FILE)
+    data = manifest["data"]
+    trimaps = data["settings"].get("trimaps")
+    return Validation(
+        weights=f"these, {np.dtype(SHIPPED_DTYPE)}",
+        measured_on=f"{data['set']}{f', {trimaps}' if trimaps else ''}, "
+        f"{len(records)} images",
+        metrics=mean(records),
+    )
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("folder", "runs/open", "Where the workdirs and weights go.")
+    flags.DEFINE_string("data", "data/open", "Where the free data go.")
+    flags.DEFINE_string("packages", None, "Folder of package files fetched before.")
+    flags.DEFINE_list("evaluations", [], "Folders of evaluations for the card.")
+    flags.DEFINE_boolean("smoke", False, "A few tiny steps on generated data.")
+    launch.run(main)

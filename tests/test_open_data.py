@@ -1,0 +1,180 @@
+"""Free data from packages: what is taken, under which licence, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import subprocess
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+
+from experiments import open_data
+from experiments.open_data import Package, collect
+from tmfnet_jax.errors import InputError
+
+DEP5 = """\
+Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+
+Files: *
+Copyright: 2001, Somebody
+License: GPL-2+
+
+Files: nature/Dune.jpg
+       nature/Sea.jpg
+Copyright: 2002, Somebody Else
+License: CC-BY-4.0
+ The terms, in many
+ words.
+
+Files: debian/*
+License: Expat
+"""
+RNG = np.random.default_rng(0)
+PHOTO = RNG.integers(0, 256, (60, 80, 3), np.uint8)
+
+
+def _encoded(pixels, suffix=".jpg"):
+    return cv2.imencode(suffix, pixels)[1].tobytes()
+
+
+def _wheel(folder, name, files):
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / f"{name}-1.2-py3-none-any.whl", "w") as archive:
+        for path, data in files.items():
+            archive.writestr(path, data)
+
+
+def _deb(folder, name, files):
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("dpkg-deb is not installed")
+    tree = folder / "tree"
+    for path, data in files.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_bytes(data)
+    control = tree / "DEBIAN/control"
+    control.parent.mkdir(parents=True)
+    control.write_text(
+        f"Package: {name}\nVersion: 3.4-5\nArchitecture: all\n"
+        "Maintainer: Nobody <nobody@example.org>\nDescription: test\n"
+    )
+    package = folder / f"{name}_3.4-5_all.deb"
+    command = ["dpkg-deb", "--root-owner-group", "--build", tree, package]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.fixture
+def packages(monkeypatch):
+    def choose(*chosen):
+        monkeypatch.setattr(open_data, "PACKAGES", chosen)
+
+    return choose
+
+
+def test_photos_of_a_wheel(tmp_path, packages):
+    wide = np.zeros((40, 2 * open_data.PHOTO_SIDE, 3), np.uint8)
+    _wheel(
+        tmp_path / "given",
+        "some_images",
+        {
+            "some/data/a.png": _encoded(PHOTO, ".png"),
+            "some/data/wide.png": _encoded(wide, ".png"),
+            "some/data/other.txt": b"text",
+        },
+    )
+    packages(Package("some-images", "python", "photos", ("data/*.png",), "CC0-1.0"))
+    rows = collect(tmp_path / "out", packages=tmp_path / "given")
+    assert [(r.image, r.package, r.version, r.licence) for r in rows] == [
+        ("photos/a.jpg", "some-images", "1.2", "CC0-1.0"),
+        ("photos/wide.jpg", "some-images", "1.2", "CC0-1.0"),
+    ]
+    assert cv2.imread(str(tmp_path / "out/photos/a.jpg")).shape == (60, 80, 3)
+    assert cv2.imread(str(tmp_path / "out/photos/wide.jpg")).shape[1] == 1600
+    with (tmp_path / "out/sources.csv").open() as file:
+        assert [row["sha256"] for row in csv.DictReader(file)] == [
+            row.sha256 for row in rows
+        ]
+
+
+def test_a_debian_package_states_the_licence_of_each_image(tmp_path, packages):
+    _deb(
+        tmp_path,
+        "scenes",
+        {
+            "usr/share/backgrounds/nature/Dune.jpg": _encoded(PHOTO),
+            "usr/share/backgrounds/nature/Hill.jpg": _encoded(PHOTO),
+            "usr/share/doc/scenes/copyright": DEP5.encode(),
+        },
+    )
+    packages(Package("scenes", "debian", "photos", ("nature/*.jpg",)))
+    rows = collect(tmp_path / "out", packages=tmp_path)
+    assert [(r.image, r.version, r.licence) for r in rows] == [
+        ("photos/Dune.jpg", "3.4-5", "CC-BY-4.0"),
+        ("photos/Hill.jpg", "3.4-5", "GPL-2+"),
+    ]
+
+
+def test_an_image_without_a_stated_licence_is_refused(tmp_path, packages):
+    notes = DEP5.replace("Files: *", "Files: other.txt")
+    _deb(
+        tmp_path,
+        "scenes",
+        {
+            "usr/share/nature/Hill.jpg": _encoded(PHOTO),
+            "usr/share/doc/scenes/copyright": notes.encode(),
+        },
+    )
+    packages(Package("scenes", "debian", "photos", ("nature/*.jpg",)))
+    with pytest.raises(InputError, match=r"Hill.jpg: its package states no licence"):
+        collect(tmp_path / "out", packages=tmp_path)
+
+
+def test_cutouts_are_photographs_with_alpha(tmp_path, packages):
+    animal = np.dstack([PHOTO, np.full((60, 80), 255, np.uint8)])
+    drawing = np.full_like(animal, 90)
+    _wheel(
+        tmp_path,
+        "stamps",
+        {
+            "x/stamps/animals/cat.png": _encoded(animal, ".png"),
+            "x/stamps/animals/flat.png": _encoded(drawing, ".png"),
+            "x/stamps/animals/opaque.png": _encoded(PHOTO, ".png"),
+            "x/stamps/animals/cartoon_cat.png": _encoded(animal, ".png"),
+        },
+    )
+    packages(Package("stamps", "python", "cutouts", ("animals/*.png",), "CC0-1.0"))
+    rows = collect(tmp_path / "out", packages=tmp_path)
+    assert [row.image for row in rows] == ["cutouts/animals_cat.png"]
+    kept = cv2.imread(str(tmp_path / "out/cutouts/animals_cat.png"), -1)
+    np.testing.assert_array_equal(kept, animal)
+
+
+def test_what_is_there_is_left_alone(tmp_path, packages):
+    _wheel(tmp_path, "scenes", {"x/data/a.jpg": _encoded(PHOTO)})
+    packages(Package("scenes", "python", "photos", ("data/*.jpg",), "CC0-1.0"))
+    collect(tmp_path / "out", packages=tmp_path)
+    image = tmp_path / "out/photos/a.jpg"
+    image.write_bytes(b"mine")
+    collect(tmp_path / "out", packages=tmp_path)
+    assert image.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("data", [b"no archive", None])
+def test_bad_packages_are_one_line(tmp_path, packages, capsys, data):
+    packages(Package("scenes", "python", "photos", ("data/*.jpg",), "CC0-1.0"))
+    if data:
+        (tmp_path / "scenes-1-py3-none-any.whl").write_bytes(data)
+    status = open_data.main([str(tmp_path / "out"), "--packages", str(tmp_path)])
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert status == 2
+    assert error.startswith("open_data: error: ")
+    assert "scenes" in error
+
+
+def test_a_package_of_another_content_is_refused(tmp_path, packages):
+    _wheel(tmp_path, "scenes", {"x/other/a.jpg": _encoded(PHOTO)})
+    packages(Package("scenes", "python", "photos", ("data/*.jpg",), "CC0-1.0"))
+    with pytest.raises(InputError, match="none of data/"):
+        collect(tmp_path / "out", packages=tmp_path)
