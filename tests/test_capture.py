@@ -66,7 +66,16 @@ def test_spill_brings_the_subject_closer_to_the_scene():
     np.testing.assert_array_equal(after["background"], before["background"])
 
 
-@pytest.mark.parametrize("effect", ["matched_colours", "spill", "exposure"])
+def test_defocus_smooths_the_scene_and_no_other_draw_moves():
+    before, after = _captured(defocus=1)
+    assert after["background"].std() < 0.6 * before["background"].std()
+    assert abs(after["background"].mean() - before["background"].mean()) < 1
+    _, both = _captured(seed=4, defocus=1, spill=1, drawn_trimap=1, drawn_reach_px=9)
+    _, without = _captured(seed=4, spill=1, drawn_trimap=1, drawn_reach_px=9)
+    np.testing.assert_array_equal(both["trimap"], without["trimap"])
+
+
+@pytest.mark.parametrize("effect", ["matched_colours", "spill", "exposure", "defocus"])
 def test_layers_still_make_the_image(effect):
     _, after = _captured(**{effect: 1})
     made = composite(after["foreground"], after["background"], after["alpha"])
@@ -131,7 +140,7 @@ def test_a_recipe_takes_it_from_a_config():
 def test_samples_with_it_are_a_function_of_seed_and_index():
     source = RampSource()
     plain = Recipe.for_crop(32)
-    recipe = Recipe.for_crop(32, capture=Capture(1, 1, 1, 1, 1, 1, drawn_reach_px=8))
+    recipe = Recipe.for_crop(32, capture=Capture(1, 1, 1, 1, 1, 1, 8, defocus=1))
     first, again, other, bare = (
         make_sample(source, r, seed=5, index=i)
         for r, i in ((recipe, 2), (recipe, 2), (recipe, 3), (plain, 2))

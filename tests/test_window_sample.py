@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from input_pipeline.protocol.draws import draw
+from input_pipeline.protocol import draws
 from input_pipeline.protocol.layers import Subject
 from input_pipeline.protocol.recipe import Recipe
 from input_pipeline.protocol.sample import make_sample
@@ -82,7 +82,10 @@ def test_both_give_the_same_sample(recipe):
     assert np.mean(differences) < 0.5
 
 
-def test_without_colour_jitter_and_resizing_they_are_equal_to_the_bit():
+def test_without_jitter_resizing_and_lanczos_they_are_equal_to_the_bit(monkeypatch):
+    assert draws.INTERPOLATIONS[-1] == cv2.INTER_LANCZOS4
+    monkeypatch.setattr(draws, "INTERPOLATIONS", draws.INTERPOLATIONS[:-1])
+
     class OneSize(Blobs):
         def foreground(self, index):
             return super().foreground(3 * (index % 2) * 5)
@@ -108,9 +111,10 @@ def test_both_find_no_crop_where_all_is_known():
             return colours, np.full_like(alpha, 255 * (index % 2))
 
     recipe = Recipe.for_crop(64, affine=False)
-    draws = draw(recipe, np.random.default_rng(0), num_foregrounds=2, num_backgrounds=1)
+    rng = np.random.default_rng(0)
+    drawn = draws.draw(recipe, rng, num_foregrounds=2, num_backgrounds=1)
     for assemble in (assemble_window, assemble_whole):
-        assert assemble(Hard(), recipe, 0, draws) is None
+        assert assemble(Hard(), recipe, 0, drawn) is None
 
 
 def statistics(sample):

@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 
 STEPS = 32  # of a pixel, between which OpenCV interpolates
-_BITS = 5  # of STEPS; shifts take a fifth of the time of divisions
-_FAR = 2**14  # a position beyond any image, as int16 can hold it
 
 
 def affine_matrix(
@@ -94,16 +92,16 @@ def sample_at(
     Returns:
       uint8 [height, width] or [height, width, 3].
     """
-    top, left = corner
-    x, y = positions
     if interpolation == cv2.INTER_NEAREST:
-        x, y = x + STEPS // 2, y + STEPS // 2
-    whole = np.dstack([(x >> _BITS) - left, (y >> _BITS) - top])
-    whole = np.clip(whole, -_FAR, 2**15 - 1).astype(np.int16)
+        positions = positions + STEPS // 2
+    # Exact in float32: a position has at most 15 bits before the point and 5 after.
+    x, y = (
+        np.multiply(axis, 1 / STEPS, dtype=np.float32) - np.float32(start)
+        for axis, start in zip(positions, corner[::-1], strict=True)
+    )
+    whole, part = cv2.convertMaps(x, y, cv2.CV_16SC2)
     if interpolation == cv2.INTER_NEAREST:
         part = np.empty(0, np.uint16)
-    else:
-        part = (((y & (STEPS - 1)) << _BITS) + (x & (STEPS - 1))).astype(np.uint16)
     if interpolation == cv2.INTER_AREA:
         interpolation = cv2.INTER_LINEAR
     return cv2.remap(image, whole, part, interpolation, borderMode=border)
@@ -111,5 +109,5 @@ def sample_at(
 
 def outside(positions: np.ndarray, height: int, width: int) -> np.ndarray:
     """Tell which positions' nearest pixel is not in an image: bool [h, w]."""
-    x, y = (positions + STEPS // 2) >> _BITS
+    x, y = (positions + STEPS // 2) >> 5  # a fifth of the time of // STEPS
     return (x < 0) | (y < 0) | (x >= width) | (y >= height)

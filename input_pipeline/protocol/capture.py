@@ -21,6 +21,7 @@ Sample = dict[str, np.ndarray]
 SPILL = (0.1, 0.5)  # share of the background's light in the foreground's colour
 NOISE = (0.003, 0.035)  # deviation at mid grey, of full scale, drawn by its logarithm
 JPEG_QUALITY = (55, 96)
+DEFOCUS_PX = (1.5, 12.0)  # radius, drawn by its logarithm
 GAMMA = (0.6, 1.6)
 
 
@@ -37,6 +38,7 @@ class Capture:
       jpeg: blocks and smeared colours of a compressed file.
       drawn_trimap: known regions are set back unevenly, as a hand draws them.
       drawn_reach_px: how far at most.
+      defocus: the background is out of focus.
 
     Raises:
       InputError: naming the field that is out of range.
@@ -49,6 +51,7 @@ class Capture:
     jpeg: float = 0.0
     drawn_trimap: float = 0.0
     drawn_reach_px: int = 0
+    defocus: float = 0.0
 
     def __post_init__(self):
         for field in fields(self):
@@ -74,13 +77,15 @@ def captured(sample: Sample, capture: Capture, rng: np.random.Generator) -> Samp
     """
     foreground, background = sample["foreground"], sample["background"]
     alpha, trimap = sample["alpha"], sample["trimap"]
+    (focus,) = rng.spawn(1)  # apart, so that it moves no other draw
+    if focus.random() < capture.defocus:
+        background = _defocused(background, _log_uniform(focus, DEFOCUS_PX))
     if rng.random() < capture.matched_colours:
         background = _matched(background, foreground, alpha, rng.uniform(0.3, 1))
     if rng.random() < capture.spill:
         foreground = _tinted(foreground, background, rng.uniform(*SPILL))
     if rng.random() < capture.exposure:
-        low, high = np.log(GAMMA)
-        curve = _gamma_curve(np.exp(rng.uniform(low, high)))
+        curve = _gamma_curve(_log_uniform(rng, GAMMA))
         foreground, background = (cv2.LUT(x, curve) for x in (foreground, background))
     image = composite(foreground, background, alpha)
     if rng.random() < capture.noise:
@@ -141,6 +146,14 @@ def _polygons(region: np.ndarray, tolerance_px: float) -> np.ndarray:
     return filled.astype(bool)
 
 
+def _defocused(background, radius):
+    """Average over a disc, as a round aperture does."""
+    reach = int(np.ceil(radius))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    disc = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)
+    return cv2.filter2D(background, -1, disc / disc.sum())
+
+
 def _matched(background, foreground, alpha, share):
     """Move the background's colour statistics towards the subject's."""
     weights = alpha[..., 0].astype(np.float32).ravel()
@@ -170,8 +183,7 @@ def _gamma_curve(gamma):
 
 def _noisy(image, rng):
     """Add noise of photons and of the amplifier; smooth it at times, as cameras do."""
-    low, high = np.log(NOISE)
-    level = 255 * np.exp(rng.uniform(low, high))
+    level = 255 * _log_uniform(rng, NOISE)
     grain = rng.standard_normal(image.shape, np.float32)
     if rng.random() < 0.5:  # the same in all channels, in part
         grain = 0.5 * grain + 0.7 * grain[..., :1]
@@ -187,6 +199,10 @@ def _compressed(image, quality):
     decoded = cv2.imdecode(file, cv2.IMREAD_COLOR)
     assert decoded is not None  # what OpenCV writes it reads
     return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+
+
+def _log_uniform(rng, bounds):
+    return np.exp(rng.uniform(*np.log(bounds)))
 
 
 def _eight_bits(values):

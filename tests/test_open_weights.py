@@ -1,0 +1,73 @@
+"""The weights that come with the package, made from nothing, at the smallest size."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import open_weights
+from experiments.configs import open_lite, open_tmfnet
+from input_pipeline.evaluation_data.evaluation import generated_set
+from tmfnet_jax.errors import InputError
+from tmfnet_jax.evaluation import evaluate
+from tmfnet_jax.evaluation_records import mean
+from tmfnet_jax.weights import read_notes, read_weights
+
+
+def test_one_command_trains_all_stages_and_publishes(tmp_path):
+    command = [sys.executable, "-m", "experiments.open_weights", "--smoke"]
+    subprocess.run(
+        [*command, f"--folder={tmp_path}"],
+        cwd=Path(__file__).parents[1],
+        check=True,
+        capture_output=True,
+        timeout=600,
+    )
+    card = (tmp_path / "lite.md").read_text()
+    assert all(limit[:30] in card for limit in open_lite.LIMITS)
+    first, *_, last = open_lite.STAGES
+    assert f"{first}/weights.safetensors" in card.replace("\\", "")
+    network, shipped = read_weights(tmp_path / "lite.safetensors")
+    _, trained = read_weights(tmp_path / last / "weights.safetensors")
+    assert network.width == 0.05
+    assert shipped.keys() == trained.keys()
+    for name, array in trained.items():
+        assert shipped[name].dtype == np.float16
+        np.testing.assert_allclose(shipped[name], array, rtol=1e-3, atol=1e-6)
+    notes = read_notes(tmp_path / "lite.safetensors")
+    assert notes["tmfnet_jax.license"] == "Apache-2.0"
+
+
+def test_stages_build_on_each_other(tmp_path):
+    config = open_weights.stage_config("large", tmp_path, tmp_path / "w.safetensors")
+    assert config.init == str(tmp_path / "w.safetensors")
+    assert config.data.foregrounds == str(tmp_path / "cutouts")
+    small, large = (open_lite.get_config(stage) for stage in open_lite.STAGES)
+    assert large.recipe.crop_px > small.recipe.crop_px
+    assert large.network == small.network
+
+
+def test_an_unknown_stage_is_told_the_known_ones():
+    with pytest.raises(InputError, match="'huge'; expected small or large"):
+        open_lite.get_config("huge")
+
+
+def test_the_recipe_of_the_full_network():
+    config = open_tmfnet.get_config()
+    assert config.network.width == 1
+    capture = open_lite.get_config("large").recipe.capture.to_dict()
+    assert config.recipe.capture.to_dict() == capture | {"drawn_reach_px": 60}
+
+
+def test_results_for_the_card(tmp_path):
+    examples = generated_set(2)
+    result = evaluate(
+        examples, lambda example, _: example.trimap / 255, folder=tmp_path
+    )
+    found = open_weights.measured(tmp_path)
+    assert found.metrics == mean(result.records)
+    assert found.measured_on == f"{examples.name}, 2 images"
