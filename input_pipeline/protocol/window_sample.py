@@ -53,8 +53,8 @@ def assemble_window(
     subject = Subject(foreground, alpha)
     if draws.second is not None:
         under = source.foreground(draws.second)
-        colours, opacity = draws.second_interpolations
-        subject.lay_over(*under, (_of_colours(colours), opacity))
+        of_colours, of_alpha = draws.second_interpolations
+        subject.lay_over(*under, (_of_colours(of_colours), of_alpha))
     view = _View(subject, recipe, draws.motion)
     window = _find_crop(view, draws, side=recipe.crop_px)
     if window is None:
