@@ -1,4 +1,4 @@
-"""Train and measure a list of the paper's rows, each with several seeds, and compare.
+"""Train and measure a list of configs, each with several seeds, and compare.
 
     python -m experiments.ablate --rows=table3-basic-lap,table3-tmp-lap --seeds=3 \
         --config=experiments/configs/ablation.py --runs=runs/ablation
@@ -6,6 +6,7 @@
         --evaluation="composition-1k DIR --backgrounds VOC" \
         --training=data.folder=DIR --training=data.backgrounds=COCO
 
+--rows are of the paper; --arguments are what else the config takes behind its colon.
 Runs follow one after the other, each with all devices. RUNS/ablation.json says how far
 they are: stopped at any time, the same command goes on, within a training too. At the
 end stand the mean over the seeds with its interval, the differences from the first row,
@@ -100,6 +101,9 @@ def main() -> None:
     """Run what is not done, then print the tables."""
     options = flags.FLAGS
     rows = [row for name in options.rows for row in _named(name)]
+    rows += [Row(name, name, "", ()) for name in options.arguments]
+    if not rows:
+        raise InputError("nothing to train; give --rows or --arguments")
     seeds = range(options.seeds)
     if not 1 <= len(seeds) <= len(STUDENT_95) + 1:
         raise InputError(f"seeds is {options.seeds}; give 1 to {len(STUDENT_95) + 1}")
@@ -207,7 +211,8 @@ def _named(name: str) -> list[Row]:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_list("rows", None, "Rows of the paper, or tables: table3,table5.")
+    flags.DEFINE_list("rows", [], "Rows of the paper, or tables: table3,table5.")
+    flags.DEFINE_list("arguments", [], "Other arguments of the config, each a row.")
     flags.DEFINE_integer("seeds", 1, "Runs of each row.")
     flags.DEFINE_string("config", PAPER_CONFIG, "Config that takes a row.")
     flags.DEFINE_string("runs", "runs/paper", "Folder of the runs.")
@@ -217,5 +222,4 @@ if __name__ == "__main__":
         "Set of `tmfnet eval` and its options: 'composition-1k DIR --backgrounds VOC'.",
     )
     flags.DEFINE_multi_string("training", [], "FIELD=VALUE of each training's config.")
-    flags.mark_flags_as_required(["rows"])
     launch.run(main)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from experiments import open_weights
-from experiments.configs import open_lite, open_tmfnet
+from experiments.configs import open_ablation, open_lite, open_tmfnet
 from input_pipeline.evaluation_data.evaluation import generated_set
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.evaluation import evaluate
@@ -36,7 +36,7 @@ def test_one_command_trains_all_stages_and_publishes(tmp_path):
     assert network.width == 0.05
     assert shipped.keys() == trained.keys()
     for name, array in trained.items():
-        assert shipped[name].dtype == np.float16
+        assert shipped[name].dtype == (np.float16 if array.ndim > 1 else np.float32)
         np.testing.assert_allclose(shipped[name], array, rtol=1e-3, atol=1e-6)
     notes = read_notes(tmp_path / "lite.safetensors")
     assert notes["tmfnet_jax.license"] == "Apache-2.0"
@@ -61,6 +61,22 @@ def test_the_recipe_of_the_full_network():
     assert config.network.width == 1
     capture = open_lite.get_config("large").recipe.capture.to_dict()
     assert config.recipe.capture.to_dict() == capture | {"drawn_reach_px": 60}
+
+
+@pytest.mark.parametrize("row", open_ablation.ROWS)
+def test_rows_of_the_ablation_differ_from_the_first_as_they_say(row):
+    first, config = (open_ablation.get_config(name) for name in ("all", row))
+    changed = dict(open_ablation.ROWS[row])
+    for field, value in changed.items():
+        *path, name = field.split(".")
+        part, whole = config, first
+        for step in path:
+            part, whole = part[step], whole[step]
+        assert part[name] == value
+        assert whole[name] != value
+        with part.unlocked():
+            part[name] = whole[name]
+    assert config == first
 
 
 def test_results_for_the_card(tmp_path):

@@ -118,13 +118,18 @@ def write_weights(
       path: where to; replaced if it exists.
       config: the network, stored in the file.
       arrays: parameters and batch statistics by name.
-      dtype: np.float32 or np.float16.
+      dtype: of the kernels, np.float32 or np.float16. Biases and what belongs to
+        batch statistics, a hundredth of the whole, stay float32: variances of
+        fusion's products exceed float16.
       notes: further text entries for the file's metadata, such as a licence.
 
     Equal arguments give equal bytes.
     """
     with np.errstate(over="ignore"):  # the check below names what became infinite
-        stored = {k: np.ascontiguousarray(v, dtype) for k, v in arrays.items()}
+        stored = {
+            name: np.ascontiguousarray(array, dtype if array.ndim > 1 else np.float32)
+            for name, array in arrays.items()
+        }
     check_arrays(stored, array_shapes(config), origin=f"{np.dtype(dtype)} weights")
     # Precision of the computation is the user's choice, not the weights'.
     network = dataclasses.asdict(dataclasses.replace(config, dtype="float32"))

@@ -9,6 +9,8 @@ larger ones with the wide unknown bands of trimaps drawn on photos.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ml_collections import ConfigDict
 
 from experiments.configs.common import (
@@ -19,12 +21,25 @@ from experiments.configs.common import (
 )
 from tmfnet_jax.errors import InputError
 
-# Crop in pixels, crops in a batch, steps, learning rate at its highest.
-STAGES = {
-    "small": (96, 12, 4_500, 0.006),
-    "large": (160, 8, 4_200, 0.003),
-}
 
+class Stage(NamedTuple):
+    """What the stages differ in; lengths in pixels."""
+
+    crop: int
+    batch: int
+    steps: int
+    learning_rate: float
+    foreground: int  # side of a generated one
+    kernel: int  # of the trimap, at most
+    drawn_reach: int
+    defocus: float
+    matched_colours: float
+
+
+STAGES = {
+    "small": Stage(64, 16, 3_000, 0.006, 176, 25, 8, 0.3, 0.0),
+    "large": Stage(96, 10, 7_500, 0.005, 240, 37, 20, 0.4, 0.1),
+}
 LIMITS: tuple[str, ...] = ()  # of these weights, for their card
 
 
@@ -33,34 +48,35 @@ def get_config(argument: str = "small") -> ConfigDict:
     stage, size = split_argument(argument, default="small", what="STAGE")
     if stage not in STAGES:
         raise InputError(f"stage {stage!r}; expected {' or '.join(STAGES)}")
-    crop_px, batch_size, steps, learning_rate = STAGES[stage]
+    its = STAGES[stage]
     config = base_config()
-    config.batch_size = batch_size
+    config.batch_size = its.batch
     config.network.width = 0.25
-    config.optimizer.learning_rate = learning_rate
-    config.optimizer.steps = steps
-    config.optimizer.warmup_steps = 200
+    config.optimizer.learning_rate = its.learning_rate
+    config.optimizer.steps = its.steps
+    config.optimizer.warmup_steps = 100
     config.optimizer.warmup_ratio = 0.01
     config.optimizer.average_decay = 0.998
 
     config.data.kind = "synthetic"
     config.data.backgrounds = "data/open/photos"
     config.data.foregrounds = "data/open/cutouts"
-    config.data.size_px = 320
-    config.data.pool = 4_000
+    config.data.size_px = its.foreground
+    config.data.pool = 3_000
     config.data.loader = "threads"
     config.data.workers = 1
 
-    scale_recipe(config, crop_px)
+    scale_recipe(config, its.crop)
     config.recipe.second_foreground_probability = 0.2
-    config.recipe.trimap_max_kernel_px = 21 + crop_px // 8
-    config.recipe.capture.matched_colours = 0.2
-    config.recipe.capture.spill = 0.4
+    config.recipe.trimap_max_kernel_px = its.kernel
+    config.recipe.capture.defocus = its.defocus
+    config.recipe.capture.matched_colours = its.matched_colours
+    config.recipe.capture.spill = 0.3
     config.recipe.capture.exposure = 0.3
-    config.recipe.capture.noise = 0.6
-    config.recipe.capture.jpeg = 0.4
-    config.recipe.capture.drawn_trimap = 0.5
-    config.recipe.capture.drawn_reach_px = crop_px // 5
+    config.recipe.capture.noise = 0.5
+    config.recipe.capture.jpeg = 0.3
+    config.recipe.capture.drawn_trimap = 0.4
+    config.recipe.capture.drawn_reach_px = its.drawn_reach
 
     config.log_every = 50
     config.checkpoint_every = 500

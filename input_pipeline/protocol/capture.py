@@ -18,11 +18,11 @@ from tmfnet_jax.trimap import TRIMAP_UNKNOWN
 
 Sample = dict[str, np.ndarray]
 
-SPILL = (0.1, 0.5)  # share of the background's light in the foreground's colour
-NOISE = (0.003, 0.035)  # deviation at mid grey, of full scale, drawn by its logarithm
-JPEG_QUALITY = (55, 96)
+SPILL = (0.05, 0.3)  # share of the background's light in the foreground's colour
+NOISE = (0.002, 0.02)  # deviation at mid grey, of full scale, drawn by its logarithm
+JPEG_QUALITY = (70, 98)
 DEFOCUS_PX = (1.5, 12.0)  # radius, drawn by its logarithm
-GAMMA = (0.6, 1.6)
+GAMMA = (0.7, 1.4)
 
 
 @dataclass(frozen=True)

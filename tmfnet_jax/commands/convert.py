@@ -31,7 +31,7 @@ def add(commands) -> None:
     parser.add_argument(
         "--half",
         action="store_true",
-        help="store float16: half the size, about three decimal digits",
+        help="store kernels as float16: half the size, about three decimal digits",
     )
 
 
