@@ -83,7 +83,10 @@ def train_stages(folder: Path, *, data: Path | None) -> Path:
 def stage_config(stage: str, data: Path | None, start: Path | None) -> ConfigDict:
     """Return a stage's config, on these data and from these weights."""
     config = open_lite.get_config(stage if data else f"{stage},smoke")
-    if data:
+    if not data:
+        config.validation.every = 0
+        config.tensorboard = False
+    else:
         config.data.backgrounds = str(data / "photos")
         config.data.foregrounds = str(data / "cutouts")
     if start:

@@ -43,7 +43,10 @@ def distinct() -> list[str]:
 
 @pytest.mark.parametrize("name", distinct())
 def test_config_trains(name, tmp_path):
-    assert int(train(smoke(name), tmp_path).step) == 1
+    config = smoke(name)
+    if name != distinct()[0]:  # the encoder is the same in all: half of the compiling
+        config.optimizer.freeze = "encoder"
+    assert int(train(config, tmp_path).step) == 1
     assert (tmp_path / "weights.safetensors").is_file()
 
 
