@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+from stream_sources import RampSource
 
 from input_pipeline.protocol import sample
 from input_pipeline.protocol.composition import composite
@@ -175,3 +178,23 @@ def test_foreground_without_an_edge_is_replaced_by_another():
 def test_source_without_any_edge_is_refused():
     with pytest.raises(InputError, match="20 foregrounds running, .* left no unknown"):
         make_sample(HardSource({}), PLAIN, seed=10, index=0)
+
+
+def test_crops_show_enough_of_both_sides():
+    class Ramps(RampSource):
+        """All unknown, or with a little of both sides."""
+
+        def foreground(self, index):
+            colours, alpha = super().foreground(index)
+            return colours, alpha if index % 2 else np.full_like(alpha, 100)
+
+    recipe = Recipe.for_crop(24, affine=False, second_foreground_probability=0.0)
+    wanting = dataclasses.replace(recipe, min_known=0.1)
+    for index in range(6):
+        made = make_sample(Ramps(), wanting, seed=0, index=index)
+        shares = [(made["trimap"] == known).mean() for known in (0, 255)]
+        assert min(shares) >= 0.1
+    # Where no foreground has enough, it is better than nothing.
+    never = dataclasses.replace(recipe, min_known=0.49)
+    made = make_sample(Ramps(), never, seed=0, index=0)
+    assert (made["trimap"] == 128).any()

@@ -70,6 +70,7 @@ def base_config() -> ConfigDict:
 
     config.recipe = ConfigDict()  # fields of input_pipeline.protocol.recipe.Recipe
     config.recipe.crop_px = 512
+    config.recipe.min_known = 0.0
     config.recipe.capture = ConfigDict(asdict(Capture()))  # nothing
 
     config.validation = ConfigDict()  # on crops of a set of `tmfnet eval`

@@ -30,15 +30,17 @@ class Stage(NamedTuple):
     steps: int
     learning_rate: float
     foreground: int  # side of a generated one
+    pool: int  # foregrounds
     kernel: int  # of the trimap, at most
     drawn_reach: int
     defocus: float
     matched_colours: float
+    min_known: float  # what a crop shows of both sides: without them it has no answer
 
 
 STAGES = {
-    "small": Stage(64, 16, 3_000, 0.006, 176, 25, 8, 0.3, 0.0),
-    "large": Stage(96, 10, 7_500, 0.005, 240, 37, 20, 0.4, 0.1),
+    "small": Stage(64, 16, 3_000, 0.006, 176, 3_000, 25, 8, 0.3, 0.0, 0.0),
+    "large": Stage(96, 10, 4_500, 0.004, 240, 1_500, 31, 16, 0.4, 0.1, 0.03),
 }
 LIMITS: tuple[str, ...] = ()  # of these weights, for their card
 
@@ -62,13 +64,14 @@ def get_config(argument: str = "small") -> ConfigDict:
     config.data.backgrounds = "data/open/photos"
     config.data.foregrounds = "data/open/cutouts"
     config.data.size_px = its.foreground
-    config.data.pool = 3_000
+    config.data.pool = its.pool
     config.data.loader = "threads"
     config.data.workers = 1
 
     scale_recipe(config, its.crop)
     config.recipe.second_foreground_probability = 0.2
     config.recipe.trimap_max_kernel_px = its.kernel
+    config.recipe.min_known = its.min_known
     config.recipe.capture.defocus = its.defocus
     config.recipe.capture.matched_colours = its.matched_colours
     config.recipe.capture.spill = 0.3

@@ -32,6 +32,7 @@ class Recipe:
     shear_degrees: float = 10.0  # largest, to either side
     flip_probability: float = 0.5  # of each of left-right and top-bottom
     trimap_max_kernel_px: int = PAPER_MAX_KERNEL_PX  # largest erosion and dilation
+    min_known: float = 0.0  # share of the crop, of known foreground and background each
     capture: Capture = Capture()  # what follows the composition; nothing in the paper
 
     def __post_init__(self):
@@ -43,6 +44,7 @@ class Recipe:
                 0 <= self.second_foreground_probability <= 1,
                 "from 0 to 1",
             ),
+            "min_known": (0 <= self.min_known < 0.5, "from 0 to below 0.5"),
             "flip_probability": (0 <= self.flip_probability <= 1, "from 0 to 1"),
             "scale_range": (0 < low <= high, "lowest and highest, above 0"),
             "rotation_degrees": (0 <= self.rotation_degrees <= 180, "from 0 to 180"),

@@ -14,6 +14,7 @@ from input_pipeline.protocol.whole_sample import Sample
 from input_pipeline.protocol.window_sample import assemble_window
 from input_pipeline.training_data.sources import Source
 from tmfnet_jax.errors import InputError
+from tmfnet_jax.trimap import TRIMAP_BACKGROUND, TRIMAP_FOREGROUND
 
 SAMPLE_CHANNELS = {
     "image": 3,
@@ -41,7 +42,8 @@ def make_sample(
     order drawn anew for each epoch; one without an end gives foreground `index`.
     Backgrounds and second foregrounds are drawn at random. Should the trimap come
     out all known (an alpha without an edge, or with a hard one under the
-    smallest kernels), all is drawn again with the next sample's foreground.
+    smallest kernels), all is drawn again with the next sample's foreground; likewise
+    if less is known than `recipe.min_known`, unless no attempt does better.
 
     Args:
       source: of foregrounds and backgrounds.
@@ -59,6 +61,7 @@ def make_sample(
     Raises:
       InputError: if the source cannot be read or gives no unknown region.
     """
+    last = None
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng(np.random.SeedSequence([seed, index, attempt]))
         draws = draw(
@@ -71,13 +74,24 @@ def make_sample(
         sample = assemble(source, recipe, chosen, draws)
         if sample is None:
             continue
-        if recipe.capture == Capture():
+        if recipe.capture != Capture():
+            sample = captured(sample, recipe.capture, rng.spawn(1)[0])
+        if _knows(sample["trimap"], recipe.min_known):
             return sample
-        return captured(sample, recipe.capture, rng.spawn(1)[0])
+        last = sample
+    if last is not None:
+        return last
     raise InputError(
         f"{ATTEMPTS} foregrounds running, the last one number {chosen}, left no "
         "unknown region; their alphas must have edges between 0 and 255"
     )
+
+
+def _knows(trimap: np.ndarray, share: float) -> bool:
+    """Tell whether both known regions take at least this share of a trimap."""
+    least = share * trimap.size
+    known = (TRIMAP_BACKGROUND, TRIMAP_FOREGROUND)
+    return not share or all(np.count_nonzero(trimap == k) >= least for k in known)
 
 
 def _walk(length: int | None, *, seed: int, index: int) -> int:
