@@ -51,17 +51,17 @@ def main() -> None:
     folder, data = Path(options.folder), Path(options.data)
     if not options.smoke:
         collect(data, packages=Path(options.packages) if options.packages else None)
-    workdir = train_stages(folder, data=None if options.smoke else data)
+    train_stages(folder, data=None if options.smoke else data)
     evaluations = [measured(Path(path)) for path in options.evaluations]
-    target = publish(workdir, folder, evaluations=evaluations)
+    target = publish(folder, evaluations=evaluations)
     if not options.smoke:
         with atomic_write(target.with_suffix(".csv")) as file:
             file.write((data / SOURCES_FILE).read_bytes())
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 
-def train_stages(folder: Path, *, data: Path | None) -> Path:
-    """Train all stages that are not finished; return the last one's workdir.
+def train_stages(folder: Path, *, data: Path | None) -> None:
+    """Train all stages that are not finished.
 
     Args:
       folder: of the workdirs.
@@ -69,7 +69,7 @@ def train_stages(folder: Path, *, data: Path | None) -> Path:
     Raises:
       InputError: as of `train`, or if it was stopped.
     """
-    workdir, start = folder, None
+    start = None
     for stage in open_lite.STAGES:
         workdir = folder / stage
         if not (workdir / WEIGHTS_FILE).exists():
@@ -77,7 +77,6 @@ def train_stages(folder: Path, *, data: Path | None) -> Path:
         if not (workdir / WEIGHTS_FILE).exists():
             raise InputError(f"stage {stage} was stopped; run again to go on")
         start = workdir / WEIGHTS_FILE
-    return workdir
 
 
 def stage_config(stage: str, data: Path | None, start: Path | None) -> ConfigDict:
@@ -94,24 +93,31 @@ def stage_config(stage: str, data: Path | None, start: Path | None) -> ConfigDic
     return config
 
 
-def publish(workdir: Path, folder: Path, *, evaluations: list[Validation]) -> Path:
-    """Write a run's weights in the form that is shipped, with their card.
+def publish(folder: Path, *, evaluations: list[Validation]) -> Path:
+    """Write the last stage's weights in the form that is shipped, with their card.
 
     Args:
-      workdir: of a finished run.
-      folder: where to.
+      folder: of the stages' workdirs, all finished, and of the result.
       evaluations: results that the card states beside those of the training.
     Returns:
       The weights file.
     """
-    text = (workdir / CARD_VALUES_FILE).read_text("utf-8")
-    card = ModelCard.from_json(text)
+    cards = {
+        stage: ModelCard.from_json((folder / stage / CARD_VALUES_FILE).read_text())
+        for stage in open_lite.STAGES
+    }
+    first, *_, last = cards.values()
     card = dataclasses.replace(
-        card,
-        validations=[*card.validations, *evaluations],
+        last,
+        started_from=first.started_from,
+        data={stage: card.data for stage, card in cards.items()},
+        recipe={stage: card.recipe for stage, card in cards.items()},
+        hours=sum(card.hours or 0 for card in cards.values()),
+        validations=[*last.validations, *evaluations],
         limits=open_lite.LIMITS,
     )
-    network, arrays = read_weights(workdir / WEIGHTS_FILE)
+    *_, stage = cards
+    network, arrays = read_weights(folder / stage / WEIGHTS_FILE)
     target = folder / f"{NAME}.safetensors"
     notes = weights_notes(card)
     write_weights(target, network, arrays, dtype=SHIPPED_DTYPE, notes=notes)
