@@ -25,6 +25,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import cv2
 import numpy as np
@@ -191,7 +192,8 @@ def _take(package: Package, file: Path, folder: Path) -> Iterator[Taken]:
     """Write a package's images and tell where they come from."""
     read = _debian_files if package.kind == "debian" else _wheel_files
     members = dict(read(file))
-    version = file.name.split("_" if package.kind == "debian" else "-")[1]
+    # A Debian version's colon is %3a in the name of its file.
+    version = unquote(file.name.split("_" if package.kind == "debian" else "-")[1])
     notes = members.get(f"usr/share/doc/{package.name}/copyright", b"")
     licences = _stated_licences(notes.decode("utf-8", "replace"))
     target = folder / package.role
