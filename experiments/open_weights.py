@@ -6,13 +6,15 @@ Collects the free data (experiments/open_data.py) and trains the stages of
 configs/open_lite.py one after the other, each from the weights of the one before;
 started again, it goes on where it ended. In the folder it leaves a workdir for each
 stage, and lite.safetensors with lite.md and lite.csv: the card, and the list of images
-with their licences. --evaluations names folders of `tmfnet eval` whose results the card
-is to state; --smoke trains a few tiny steps on generated data alone.
+with their licences. What was found out about these weights afterwards comes into the
+card by running it once more: --evaluations names folders of `tmfnet eval`, --limits
+says in words where they fail. --smoke trains a few tiny steps on generated data alone.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +41,7 @@ from tmfnet_jax.model_card import (
     weights_notes,
     write_model_card,
 )
-from tmfnet_jax.weights import read_weights, write_weights
+from tmfnet_jax.weights import fingerprint, read_weights, write_weights
 
 NAME = "lite"
 SHIPPED_DTYPE = np.float16
@@ -52,8 +54,9 @@ def main() -> None:
     if not options.smoke:
         collect(data, packages=Path(options.packages) if options.packages else None)
     train_stages(folder, data=None if options.smoke else data)
-    evaluations = [measured(Path(path)) for path in options.evaluations]
-    target = publish(folder, evaluations=evaluations)
+    target = publish(
+        folder, evaluations=map(Path, options.evaluations), limits=options.limits
+    )
     if not options.smoke:
         with atomic_write(target.with_suffix(".csv")) as file:
             file.write((data / SOURCES_FILE).read_bytes())
@@ -93,42 +96,67 @@ def stage_config(stage: str, data: Path | None, start: Path | None) -> ConfigDic
     return config
 
 
-def publish(folder: Path, *, evaluations: list[Validation]) -> Path:
+def publish(
+    folder: Path, *, evaluations: Iterable[Path] = (), limits: Sequence[str] = ()
+) -> Path:
     """Write the last stage's weights in the form that is shipped, with their card.
 
     Args:
       folder: of the stages' workdirs, all finished, and of the result.
-      evaluations: results that the card states beside those of the training.
+      evaluations: folders of results that the card states beside the training's.
+      limits: of these weights, for the card.
     Returns:
       The weights file.
+    Raises:
+      InputError: a stage is not finished, or an evaluation is not of these weights.
     """
-    cards = {
-        stage: ModelCard.from_json((folder / stage / CARD_VALUES_FILE).read_text())
-        for stage in open_lite.STAGES
-    }
+    *_, stage = open_lite.STAGES
+    network, arrays = read_weights(folder / stage / WEIGHTS_FILE)
+    cards = {stage: _card(folder / stage) for stage in open_lite.STAGES}
     first, *_, last = cards.values()
+    target = folder / f"{NAME}.safetensors"
     card = dataclasses.replace(
         last,
         started_from=first.started_from,
         data={stage: card.data for stage, card in cards.items()},
         recipe={stage: card.recipe for stage, card in cards.items()},
         hours=sum(card.hours or 0 for card in cards.values()),
-        validations=[*last.validations, *evaluations],
-        limits=open_lite.LIMITS,
+        limits=limits,
     )
-    *_, stage = cards
-    network, arrays = read_weights(folder / stage / WEIGHTS_FILE)
-    target = folder / f"{NAME}.safetensors"
     notes = weights_notes(card)
     write_weights(target, network, arrays, dtype=SHIPPED_DTYPE, notes=notes)
+    _, digest = fingerprint(target)
+    results = [measured(path, digest) for path in evaluations]
+    card = dataclasses.replace(card, validations=[*last.validations, *results])
     write_model_card(target.with_suffix(".md"), card, weights=target)
     return target
 
 
-def measured(folder: Path) -> Validation:
-    """Read the mean metrics of an evaluation, and what it measured on."""
+def _card(workdir: Path) -> ModelCard:
+    path = workdir / CARD_VALUES_FILE
+    try:
+        return ModelCard.from_json(path.read_text("utf-8"))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def measured(folder: Path, weights_sha256: str) -> Validation:
+    """Read the mean metrics of an evaluation, and what it measured on.
+
+    Args:
+      folder: of the evaluation.
+      weights_sha256: what `fingerprint` says of the weights it must be of.
+    Raises:
+      InputError: it is of others, or no evaluation.
+    """
     records = read_records(folder / IMAGES_FILE)
     manifest = read_manifest(folder / MANIFEST_FILE)
+    found = manifest.get("network", {}).get("weights_sha256")
+    if found != weights_sha256:
+        raise InputError(
+            f"{folder}: measured weights {found}, expected {weights_sha256}; evaluate "
+            "the published weights"
+        )
     data = manifest["data"]
     trimaps = data["settings"].get("trimaps")
     return Validation(
@@ -144,5 +172,6 @@ if __name__ == "__main__":
     flags.DEFINE_string("data", "data/open", "Where the free data go.")
     flags.DEFINE_string("packages", None, "Folder of package files fetched before.")
     flags.DEFINE_list("evaluations", [], "Folders of evaluations for the card.")
+    flags.DEFINE_multi_string("limits", [], "Sentences for the card: where it fails.")
     flags.DEFINE_boolean("smoke", False, "A few tiny steps on generated data.")
     launch.run(main)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import shutil
 import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -161,16 +163,38 @@ def test_what_is_there_is_left_alone(tmp_path, packages):
     assert image.read_bytes() == b"mine"
 
 
-@pytest.mark.parametrize("data", [b"no archive", None])
-def test_bad_packages_are_one_line(tmp_path, packages, capsys, data):
+def test_bad_packages_are_named(tmp_path, packages):
     packages(Package("scenes", "python", "photos", ("data/*.jpg",), "CC0-1.0"))
-    if data:
-        (tmp_path / "scenes-1-py3-none-any.whl").write_bytes(data)
-    status = open_data.main([str(tmp_path / "out"), "--packages", str(tmp_path)])
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert status == 2
-    assert error.startswith("open_data: error: ")
-    assert "scenes" in error
+    with pytest.raises(InputError, match=r"no scenes-\*.whl there"):
+        collect(tmp_path / "out", packages=tmp_path)
+    (tmp_path / "scenes-1-py3-none-any.whl").write_bytes(b"no archive")
+    with pytest.raises(InputError, match="scenes-1.*not a whole wheel"):
+        collect(tmp_path / "out", packages=tmp_path)
+
+
+def test_a_failed_download_leaves_nothing_half(tmp_path, packages, monkeypatch):
+    def cut_short(command, *, cwd):
+        del command
+        (cwd / "scenes-1-py3-none-any.whl").write_bytes(b"half")
+        raise InputError("the network is gone")
+
+    packages(Package("scenes", "python", "photos", ("data/*.jpg",), "CC0-1.0"))
+    monkeypatch.setattr(open_data, "_run", cut_short)
+    with pytest.raises(InputError, match="gone"):
+        collect(tmp_path / "out")
+    assert not [*(tmp_path / "out" / open_data.PACKAGES_FOLDER).iterdir()]
+
+
+def test_bad_input_is_one_line(tmp_path):
+    command = [sys.executable, "-m", "experiments.open_data"]
+    command += [f"--folder={tmp_path / 'out'}", f"--packages={tmp_path}"]
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        command, cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert f"error: {tmp_path}: no mate-backgrounds" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
 
 
 def test_a_package_of_another_content_is_refused(tmp_path, packages):

@@ -1,6 +1,6 @@
 """What each ingredient of the free data brings, on a short first stage of `open_lite`.
 
-    python -m experiments.open_data data/open
+    python -m experiments.open_data --folder=data/open
     python -m experiments.ablate --config=experiments/configs/open_ablation.py \
         --arguments=all,no-sensor,no-light,no-defocus,even-trimaps,no-photos \
         --seeds=2 --runs=runs/open_ablation --evaluation="alphamatting DIR"
@@ -21,7 +21,7 @@ from tmfnet_jax.errors import InputError
 from tmfnet_jax.variants import VARIANTS
 
 STEPS = 1_000
-_LITTLE_FUSION = VARIANTS["basic"].config.fusion
+_BASIC_FUSION = VARIANTS["basic"].config.fusion
 
 ROWS: dict[str, Mapping[str, Any]] = {  # fields that a row changes
     "all": {},
@@ -33,9 +33,9 @@ ROWS: dict[str, Mapping[str, Any]] = {  # fields that a row changes
     "no-cutouts": {"data.foregrounds": None},
     "basic": {
         "network.context": VARIANTS["basic"].config.context,
-        "network.fusion": _LITTLE_FUSION,
+        "network.fusion": _BASIC_FUSION,
     },
-    "tmp": {"network.fusion": _LITTLE_FUSION},
+    "tmp": {"network.fusion": _BASIC_FUSION},
 }
 
 

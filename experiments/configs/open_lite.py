@@ -42,14 +42,6 @@ STAGES = {
     "small": Stage(64, 16, 3_000, 0.006, 176, 3_000, 25, 8, 0.3, 0.0, 0.0),
     "large": Stage(96, 10, 4_500, 0.004, 240, 1_500, 31, 16, 0.4, 0.1, 0.03),
 }
-LIMITS = (  # of these weights, for their card
-    "Trained for about an hour on two CPU cores: on each of the 14 photos above, "
-    "closed-form matting is still nearer to the truth.",
-    "They fail where the unknown region is wide: wisps of hair and fringes far from "
-    "anything known come out grey; meshes, and foliage with many small gaps, fill up.",
-    "The photos GT05, GT13, GT21 and GT25 were looked at during development, the ten "
-    "others only afterwards.",
-)
 
 
 def get_config(argument: str = "small") -> ConfigDict:

@@ -1,6 +1,6 @@
 """The full network on the free data of `open_lite`: a recipe for a GPU, not yet run.
 
-    python -m experiments.open_data data/open
+    python -m experiments.open_data --folder=data/open
     python -m experiments.train --config=experiments/configs/open_tmfnet.py \
         --workdir=runs/open_tmfnet
 """

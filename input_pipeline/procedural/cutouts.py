@@ -12,7 +12,7 @@ from input_pipeline.procedural.canvas import straighten, tint
 from input_pipeline.training_data.image_files import ForegroundFiles, read_foreground
 
 _SIDE = 512  # longer side of a cut-out kept in memory, in pixels
-_KEPT = 400
+_KEPT = 64  # of up to 4 MB each
 _SCALE = (0.7, 1.5)  # of its longer side, in those of the layer
 _TURN_DEGREES = 30
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from input_pipeline.defocus import disc
 from input_pipeline.procedural.backdrops import backdrop
 from input_pipeline.procedural.canvas import coverage, straighten
 from input_pipeline.procedural.cutouts import cutout
@@ -162,10 +163,7 @@ def _through_a_lens(rng: np.random.Generator, layer: np.ndarray) -> np.ndarray:
     side = min(layer.shape[:2])
     style = rng.random()
     if style < 0.12:
-        radius = side * 10 ** rng.uniform(-2.3, -1.5)
-        reach = int(np.ceil(radius))
-        y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-        kernel = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)
+        kernel = disc(side * 10 ** rng.uniform(-2.3, -1.5))
     elif style < 0.22:
         length = side * 10 ** rng.uniform(-2, -1.2)
         reach = int(np.ceil(length / 2)) + 1
@@ -176,13 +174,15 @@ def _through_a_lens(rng: np.random.Generator, layer: np.ndarray) -> np.ndarray:
         kernel = np.clip(1 - across, 0, 1) * np.clip(
             length / 2 + 0.5 - np.abs(along), 0, 1
         )
+        kernel /= kernel.sum()
     elif style < 0.7:
         sigma = rng.uniform(0.3, 0.8)
         return cv2.GaussianBlur(layer, (5, 5), sigma, borderType=cv2.BORDER_REPLICATE)
     else:
         return layer
-    kernel = (kernel / kernel.sum()).astype(np.float32)
-    return cv2.filter2D(layer, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+    return cv2.filter2D(
+        layer, -1, kernel.astype(np.float32), borderType=cv2.BORDER_REPLICATE
+    )
 
 
 def _disc(shape: tuple[int, int]) -> np.ndarray:

@@ -7,7 +7,8 @@ import math
 import cv2
 import numpy as np
 
-STEPS = 32  # of a pixel, between which OpenCV interpolates
+_BITS = 5  # shifts take a fifth of the time of divisions by STEPS
+STEPS = 1 << _BITS  # of a pixel, between which OpenCV interpolates
 
 
 def affine_matrix(
@@ -109,5 +110,5 @@ def sample_at(
 
 def outside(positions: np.ndarray, height: int, width: int) -> np.ndarray:
     """Tell which positions' nearest pixel is not in an image: bool [h, w]."""
-    x, y = (positions + STEPS // 2) >> 5  # a fifth of the time of // STEPS
+    x, y = (positions + STEPS // 2) >> _BITS
     return (x < 0) | (y < 0) | (x >= width) | (y >= height)

@@ -12,11 +12,10 @@ from dataclasses import dataclass, fields
 import cv2
 import numpy as np
 
-from input_pipeline.protocol.composition import composite
+from input_pipeline.defocus import disc
+from input_pipeline.protocol.composition import Sample, composite
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.trimap import TRIMAP_UNKNOWN
-
-Sample = dict[str, np.ndarray]
 
 SPILL = (0.05, 0.3)  # share of the background's light in the foreground's colour
 NOISE = (0.002, 0.02)  # deviation at mid grey, of full scale, drawn by its logarithm
@@ -73,13 +72,15 @@ def captured(sample: Sample, capture: Capture, rng: np.random.Generator) -> Samp
       rng: of this sample alone.
     Returns:
       A sample of the same form; its image departs from the composite of its layers
-      by noise and compression.
+      by noise and compression. Where the unknown region has grown and alpha is 0,
+      `foreground` may be black, as it may be in the known background.
     """
     foreground, background = sample["foreground"], sample["background"]
     alpha, trimap = sample["alpha"], sample["trimap"]
     (focus,) = rng.spawn(1)  # apart, so that it moves no other draw
     if focus.random() < capture.defocus:
-        background = _defocused(background, _log_uniform(focus, DEFOCUS_PX))
+        blur = disc(_log_uniform(focus, DEFOCUS_PX))
+        background = cv2.filter2D(background, -1, blur)
     if rng.random() < capture.matched_colours:
         background = _matched(background, foreground, alpha, rng.uniform(0.3, 1))
     if rng.random() < capture.spill:
@@ -87,7 +88,9 @@ def captured(sample: Sample, capture: Capture, rng: np.random.Generator) -> Samp
     if rng.random() < capture.exposure:
         curve = _gamma_curve(_log_uniform(rng, GAMMA))
         foreground, background = (cv2.LUT(x, curve) for x in (foreground, background))
-    image = composite(foreground, background, alpha)
+    image = sample["image"]
+    if not (foreground is sample["foreground"] and background is sample["background"]):
+        image = composite(foreground, background, alpha)
     if rng.random() < capture.noise:
         image = _noisy(image, rng)
     if rng.random() < capture.jpeg:
@@ -144,14 +147,6 @@ def _polygons(region: np.ndarray, tolerance_px: float) -> np.ndarray:
     straight = [cv2.approxPolyDP(line, tolerance_px, True) for line in outlines]
     cv2.fillPoly(filled, straight, (1,))  # holes stay holes: filled by parity
     return filled.astype(bool)
-
-
-def _defocused(background, radius):
-    """Average over a disc, as a round aperture does."""
-    reach = int(np.ceil(radius))
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    disc = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)
-    return cv2.filter2D(background, -1, disc / disc.sum())
 
 
 def _matched(background, foreground, alpha, share):

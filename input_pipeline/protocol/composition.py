@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+Sample = dict[str, np.ndarray]  # by name: `sample.SAMPLE_CHANNELS`
+
 
 def composite(
     foreground: np.ndarray, background: np.ndarray, alpha: np.ndarray

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from input_pipeline.protocol.capture import Capture, captured
+from input_pipeline.protocol.composition import Sample
 from input_pipeline.protocol.draws import Draws, draw
 from input_pipeline.protocol.recipe import Recipe
-from input_pipeline.protocol.whole_sample import Sample
 from input_pipeline.protocol.window_sample import assemble_window
 from input_pipeline.training_data.sources import Source
 from tmfnet_jax.errors import InputError

@@ -15,7 +15,7 @@ from input_pipeline.protocol.affine import (
     source_positions,
 )
 from input_pipeline.protocol.colours import colour_rooms, shift_hsv
-from input_pipeline.protocol.composition import composite, merge_alphas
+from input_pipeline.protocol.composition import Sample, composite, merge_alphas
 from input_pipeline.protocol.crop_search import candidates, crop_around
 from input_pipeline.protocol.draws import Draws, Jitter, Motion
 from input_pipeline.protocol.recipe import Recipe
@@ -24,8 +24,6 @@ from input_pipeline.protocol.trimap_synthesis import trimap_from_alpha
 from input_pipeline.protocol.windows import Window
 from input_pipeline.training_data.sources import Source
 from tmfnet_jax.trimap import TRIMAP_UNKNOWN
-
-Sample = dict[str, np.ndarray]
 
 
 def assemble_whole(

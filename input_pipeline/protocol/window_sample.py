@@ -19,6 +19,7 @@ import numpy as np
 
 from input_pipeline.protocol.affine import outside, sample_at, source_positions
 from input_pipeline.protocol.colours import colour_rooms
+from input_pipeline.protocol.composition import Sample
 from input_pipeline.protocol.crop_search import candidates, crop_around
 from input_pipeline.protocol.draws import Draws, Jitter, Motion
 from input_pipeline.protocol.known_blocks import KnownBlocks
@@ -28,7 +29,6 @@ from input_pipeline.protocol.resizing import resize_window
 from input_pipeline.protocol.tiles import TILE_PX, Tiles, any_in_tiles, grid
 from input_pipeline.protocol.trimap_synthesis import trimap_from_alpha
 from input_pipeline.protocol.whole_sample import (
-    Sample,
     assemble_whole,
     complete,
     jittered,

@@ -38,6 +38,7 @@ def add(commands) -> None:
 def _convert(options: argparse.Namespace) -> None:
     import numpy as np
 
+    from tmfnet_jax.named_weights import resolve
     from tmfnet_jax.torch_file import write_torch_file
     from tmfnet_jax.torch_weights import read_torch_weights, to_torch
     from tmfnet_jax.variants import named_config
@@ -48,7 +49,7 @@ def _convert(options: argparse.Namespace) -> None:
         write_weights,
     )
 
-    source, target = options.source, options.target
+    source, target = resolve(options.source), options.target
     keep_inputs(target, source)
     if target.suffix not in (".safetensors", *TORCH_SUFFIXES):
         raise InputError(
