@@ -41,14 +41,15 @@ class Stage(NamedTuple):
 STAGES = {
     "small": Stage(64, 16, 3_000, 0.006, 176, 3_000, 25, 8, 0.3, 0.0, 0.0),
     "large": Stage(96, 10, 4_500, 0.004, 240, 1_500, 31, 16, 0.4, 0.1, 0.03),
+    "wide": Stage(128, 8, 9_000, 0.004, 320, 4_000, 41, 24, 0.4, 0.1, 0.03),
 }
 
 
 def get_config(argument: str = "small") -> ConfigDict:
-    """Return a stage by name: `small` or `large`, or `NAME,smoke`."""
+    """Return a stage by name, or `NAME,smoke`."""
     stage, size = split_argument(argument, default="small", what="STAGE")
     if stage not in STAGES:
-        raise InputError(f"stage {stage!r}; expected {' or '.join(STAGES)}")
+        raise InputError(f"stage {stage!r}; expected one of {', '.join(STAGES)}")
     its = STAGES[stage]
     config = base_config()
     config.batch_size = its.batch
