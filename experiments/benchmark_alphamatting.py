@@ -36,7 +36,7 @@ from tmfnet_jax.images import read_mask, write_image
 from tmfnet_jax.inference import Matting
 from tmfnet_jax.reporting import format_table
 from tmfnet_jax.trimap_check import overlay
-from tmfnet_jax.weights import fingerprint
+from tmfnet_jax.weights import fingerprint, wants_refinement
 
 SECONDS_FILE = "seconds.json"  # beside the manifest, which knows no times
 # SAD/1000 and MSE x 1000 of PyMatting 1.1.16 on the 14 photos with odd numbers and
@@ -74,7 +74,7 @@ def main() -> None:
     photos = open_set("alphamatting", Path(options.photos), trimaps=options.trimaps)
     if photos.inventory.missing:
         raise InputError(photos.inventory.report())
-    methods = [_weights(text, options.tta) for text in options.weights]
+    methods = [_weights(w, options.tta, options.refine) for w in options.weights]
     methods += [_peer(name) for name in options.peers]
     if not methods:
         raise InputError("nothing to measure; give --weights or --peers")
@@ -94,13 +94,15 @@ def main() -> None:
     print(f"{output / 'sheet.png'}: photos, truth and mattes")
 
 
-def _weights(text: str, tta: str) -> Method:
+def _weights(text: str, tta: str, refine: bool | None) -> Method:
     name, _, path = text.rpartition("=")
     _, digest = fingerprint(path)
-    settings = {"network": {"weights_sha256": digest}, "inference": {"tta": tta}}
+    refine = wants_refinement(path) if refine is None else refine
+    inference = {"tta": tta, "refine": refine}
+    settings = {"network": {"weights_sha256": digest}, "inference": inference}
 
     def load() -> Matte:
-        matting = Matting.load(path)
+        matting = Matting.load(path, refine=refine)
         return lambda image, trimap: matting.alpha(image, trimap, tta=tta)
 
     return Method(name or Path(path).stem, settings, load, compiles=True)
@@ -199,5 +201,6 @@ if __name__ == "__main__":
     flags.DEFINE_list("peers", list(PEERS), "Methods of PyMatting to run.")
     flags.DEFINE_enum("trimaps", "trimap1", ("trimap1", "trimap2"), "Which trimaps.")
     flags.DEFINE_enum("tta", "none", ("none", "8", "10"), "Test-time augmentation.")
+    flags.DEFINE_boolean("refine", None, "Refine; default: as the weights recommend.")
     flags.DEFINE_string("output", "runs/alphamatting", "Folder for the results.")
     launch.run(main)

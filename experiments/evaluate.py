@@ -18,7 +18,11 @@ from tmfnet_jax.commands.common import (
     EXIT_SOME_FAILED,
     add_command,
 )
-from tmfnet_jax.commands.network_options import add_computation, add_tta
+from tmfnet_jax.commands.network_options import (
+    add_computation,
+    add_refinement,
+    add_tta,
+)
 from tmfnet_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -97,6 +101,7 @@ def add(commands) -> None:
 
     inference = parser.add_argument_group("inference")
     add_tta(inference)
+    add_refinement(inference)
     add_computation(inference)
 
 
@@ -143,9 +148,14 @@ def _check_options(options: argparse.Namespace, examples: EvaluationSet) -> None
     if options.weights is None and options.predictions is None:
         raise InputError("nothing to measure; give --weights or --predictions")
     if options.predictions is not None and (
-        options.tta != "none" or options.dtype != "float32" or options.max_memory
+        options.tta != "none"
+        or options.refine is not None
+        or options.dtype != "float32"
+        or options.max_memory
     ):
-        raise InputError("--tta, --dtype and --max-memory are for --weights only")
+        raise InputError(
+            "--tta, --refine, --dtype and --max-memory are for --weights only"
+        )
     if options.output is None:
         if options.save_alphas:
             raise InputError("--save-alphas needs a folder; give one with -o")
@@ -167,7 +177,10 @@ def _network(options: argparse.Namespace) -> tuple[Matte, dict[str, Any]]:
     tune_allocator()
     config, digest = fingerprint(options.weights)
     matting = Matting.load(
-        options.weights, max_memory=options.max_memory, dtype=options.dtype
+        options.weights,
+        max_memory=options.max_memory,
+        dtype=options.dtype,
+        refine=options.refine,
     )
 
     def matte(example, progress):
@@ -178,6 +191,7 @@ def _network(options: argparse.Namespace) -> tuple[Matte, dict[str, Any]]:
     network = dataclasses.asdict(dataclasses.replace(config, dtype="float32"))
     inference = {
         "tta": options.tta,
+        "refine": matting.refine,
         "dtype": options.dtype,
         "padding": "edge replication at the bottom and right to multiples of "
         f"{padding_multiple(options.tta)}",

@@ -41,7 +41,12 @@ from tmfnet_jax.model_card import (
     weights_notes,
     write_model_card,
 )
-from tmfnet_jax.weights import fingerprint, read_weights, write_weights
+from tmfnet_jax.weights import (
+    REFINE_ENTRY,
+    fingerprint,
+    read_weights,
+    write_weights,
+)
 
 NAME = "lite"
 SHIPPED_DTYPE = np.float16
@@ -123,7 +128,7 @@ def publish(
         hours=sum(card.hours or 0 for card in cards.values()),
         limits=limits,
     )
-    notes = weights_notes(card)
+    notes = {**weights_notes(card), REFINE_ENTRY: "yes"}
     write_weights(target, network, arrays, dtype=SHIPPED_DTYPE, notes=notes)
     _, digest = fingerprint(target)
     results = [measured(path, digest) for path in evaluations]
@@ -159,8 +164,9 @@ def measured(folder: Path, weights_sha256: str) -> Validation:
         )
     data = manifest["data"]
     trimaps = data["settings"].get("trimaps")
+    refined = ", refined" if manifest.get("inference", {}).get("refine") else ""
     return Validation(
-        weights=f"these, {np.dtype(SHIPPED_DTYPE)}",
+        weights=f"these, {np.dtype(SHIPPED_DTYPE)}{refined}",
         measured_on=f"{data['set']}{f', {trimaps}' if trimaps else ''}, "
         f"{len(records)} images",
         metrics=mean(records),

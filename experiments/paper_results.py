@@ -107,7 +107,7 @@ def _expected(row: Row) -> dict[str, Any]:
         "metrics": {"variant": "python"},  # the protocol of the paper's code
         "data": {"set": row.data},
         "network": {"config": dataclasses.asdict(VARIANTS[row.variant].config)},
-        "inference": {"tta": row.tta, "dtype": "float32"},
+        "inference": {"tta": row.tta, "refine": False, "dtype": "float32"},
     }
     if row.trimaps:
         expected["data"]["settings"] = {"trimaps": row.trimaps}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from input_pipeline.evaluation_data.evaluation import generated_set
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.evaluation import evaluate
 from tmfnet_jax.evaluation_records import mean
-from tmfnet_jax.weights import read_notes, read_weights
+from tmfnet_jax.weights import read_notes, read_weights, wants_refinement
 
 
 def test_one_command_trains_all_stages_and_publishes(tmp_path):
@@ -42,19 +43,22 @@ def test_one_command_trains_all_stages_and_publishes(tmp_path):
         np.testing.assert_allclose(shipped[name], array, rtol=1e-3, atol=1e-6)
     notes = read_notes(tmp_path / "lite.safetensors")
     assert notes["tmfnet_jax.license"] == "Apache-2.0"
+    assert wants_refinement(tmp_path / "lite.safetensors")
+    assert not wants_refinement(tmp_path / last)
 
 
 def test_stages_build_on_each_other(tmp_path):
     config = open_weights.stage_config("large", tmp_path, tmp_path / "w.safetensors")
     assert config.init == str(tmp_path / "w.safetensors")
     assert config.data.foregrounds == str(tmp_path / "cutouts")
-    small, large = (open_lite.get_config(stage) for stage in open_lite.STAGES)
-    assert large.recipe.crop_px > small.recipe.crop_px
-    assert large.network == small.network
+    stages = [open_lite.get_config(stage) for stage in open_lite.STAGES]
+    for before, after in itertools.pairwise(stages):
+        assert after.recipe.crop_px > before.recipe.crop_px
+        assert after.network == before.network
 
 
 def test_an_unknown_stage_is_told_the_known_ones():
-    with pytest.raises(InputError, match="'huge'; expected small or large"):
+    with pytest.raises(InputError, match="'huge'; expected one of small, large"):
         open_lite.get_config("huge")
 
 
@@ -86,11 +90,12 @@ def test_results_for_the_card(tmp_path):
     result = evaluate(
         examples,
         lambda example, _: example.trimap / 255,
-        method={"network": {"weights_sha256": "12ab"}},
+        method={"network": {"weights_sha256": "12ab"}, "inference": {"refine": True}},
         folder=tmp_path,
     )
     found = open_weights.measured(tmp_path, "12ab")
     assert found.metrics == mean(result.records)
+    assert found.weights == "these, float16, refined"
     assert found.measured_on == f"{examples.name}, 2 images"
     with pytest.raises(InputError, match="measured weights 12ab, expected 34cd"):
         open_weights.measured(tmp_path, "34cd")

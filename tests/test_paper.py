@@ -42,7 +42,7 @@ def manifest_of(row, **changes):
         "metrics": {"variant": "python", "scale": "as always"},
         "data": {"set": row.data, "settings": {"trimaps": row.trimaps}},
         "network": {"weights_sha256": "ab", "config": network},
-        "inference": {"tta": row.tta, "dtype": "float32"},
+        "inference": {"tta": row.tta, "refine": False, "dtype": "float32"},
     }
     for path, value in changes.items():
         *outer, last = path.split("__")

@@ -18,6 +18,7 @@ from tmfnet_jax.augmented_inference import SCALES, TTA_MODES, Member, members
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.model import STRIDE, TMFNet, TMFNetConfig
 from tmfnet_jax.parameters import array_shapes, check_arrays, named_arrays
+from tmfnet_jax.refinement import refined
 from tmfnet_jax.serving.engine import Progress, StreamedNetwork
 from tmfnet_jax.serving.memory import release_freed
 from tmfnet_jax.serving.plan import Plan, make_plan, plans
@@ -28,7 +29,7 @@ from tmfnet_jax.trimap import (
     canonical_trimap,
     size_mismatch,
 )
-from tmfnet_jax.weights import read_weights
+from tmfnet_jax.weights import read_weights, wants_refinement
 
 # Members of an augmentation are computed together up to so many pixels: small
 # images leave a device idle.
@@ -50,19 +51,24 @@ class Matting:
       model: the network; its weights are copied.
       max_memory: bytes that the process (on an accelerator: its memory) may use;
         by default what is free, on CPUs at most 3 GB as long as that suffices.
+      refine: whether the network's alpha is refined; see `refinement`.
     """
 
-    def __init__(self, model: TMFNet, *, max_memory: int | None = None):
-        self._setup(model.config, named_arrays(model), max_memory)
+    def __init__(
+        self, model: TMFNet, *, max_memory: int | None = None, refine: bool = False
+    ):
+        self._setup(model.config, named_arrays(model), max_memory, refine)
 
     def _setup(
         self,
         config: TMFNetConfig,
         arrays: Mapping[str, np.ndarray],
         max_memory: int | None,
+        refine: bool,
     ) -> None:
         self.config = config
         self.max_memory = max_memory
+        self.refine = refine
         self._network = StreamedNetwork(config, arrays)
         self._lock = threading.Lock()
 
@@ -73,6 +79,7 @@ class Matting:
         *,
         max_memory: int | None = None,
         dtype: Literal["float32", "bfloat16"] = "float32",
+        refine: bool | None = None,
     ) -> Matting:
         """Read weights.
 
@@ -81,13 +88,16 @@ class Matting:
             package, or a run's workdir.
           max_memory: see the class.
           dtype: "float32" or "bfloat16", type of the computation.
+          refine: see the class; None: as the weights' file recommends.
         Raises:
           InputError: not weights, truncated, or of another network than it says.
         """
         config, arrays = read_weights(weights)
         check_arrays(arrays, array_shapes(config), origin=str(weights))
         matting = cls.__new__(cls)
-        matting._setup(dataclasses.replace(config, dtype=dtype), arrays, max_memory)
+        refine = wants_refinement(weights) if refine is None else refine
+        config = dataclasses.replace(config, dtype=dtype)
+        matting._setup(config, arrays, max_memory, refine)
         del arrays
         release_freed()
         return matting
@@ -127,7 +137,7 @@ class Matting:
             alpha = np.empty(trimap.shape, np.float32)
         alpha[trimap == TRIMAP_BACKGROUND] = 0
         alpha[trimap == TRIMAP_FOREGROUND] = 1
-        return alpha
+        return refined(image, trimap, alpha) if self.refine else alpha
 
     def cutout(
         self,

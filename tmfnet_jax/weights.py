@@ -21,6 +21,7 @@ from tmfnet_jax.named_weights import resolve
 from tmfnet_jax.parameters import array_shapes, check_arrays, network_from_arrays
 
 NETWORK_ENTRY = "tmfnet_jax.network"  # in the file's metadata: TMFNetConfig as JSON
+REFINE_ENTRY = "tmfnet_jax.refine"  # "yes" where mattes are better refined
 TORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
 
 
@@ -75,6 +76,12 @@ def read_notes(path: Path) -> dict[str, str]:
     with _opened(path) as file:
         notes = file.metadata() or {}
     return {name: text for name, text in notes.items() if name != NETWORK_ENTRY}
+
+
+def wants_refinement(path: str | Path) -> bool:
+    """Tell whether weights, as of `read_weights`, are best used with `refinement`."""
+    path = resolve(path)
+    return path.is_file() and read_notes(path).get(REFINE_ENTRY) == "yes"
 
 
 @contextlib.contextmanager

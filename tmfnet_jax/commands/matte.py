@@ -19,7 +19,11 @@ from tmfnet_jax.commands.common import (
     with_name,
 )
 from tmfnet_jax.commands.matte_output import STREAM, MatteOutput, add_output
-from tmfnet_jax.commands.network_options import add_computation, add_tta
+from tmfnet_jax.commands.network_options import (
+    add_computation,
+    add_refinement,
+    add_tta,
+)
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.named_weights import DEFAULT
 
@@ -89,6 +93,7 @@ def add(commands) -> None:
         f"convert`, or a training run's workdir; default: {DEFAULT}",
     )
     add_tta(parser)
+    add_refinement(parser)
     add_computation(parser)
 
     add = parser.add_argument_group("trimap").add_argument
@@ -290,7 +295,10 @@ def _network(options: argparse.Namespace) -> Matting:
     use_compile_cache()
     tune_allocator()
     return Matting.load(
-        options.weights, max_memory=options.max_memory, dtype=options.dtype
+        options.weights,
+        max_memory=options.max_memory,
+        dtype=options.dtype,
+        refine=options.refine,
     )
 
 

@@ -59,6 +59,16 @@ def add_tta(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_refinement(parser: argparse._ActionsContainer) -> None:
+    """Add the choice to refine mattes or not."""
+    parser.add_argument(
+        "--refine",
+        action=argparse.BooleanOptionalAction,
+        help="carry what the network is sure of on along the photo's colours; costs a "
+        "second or so a megapixel that is unknown; default: as the weights recommend",
+    )
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Read a size, "2048" or "4000x3867" (width first): (height, width) in pixels.
 

@@ -1,0 +1,106 @@
+"""Refinement: what a network is sure of, carried on along the colours of the photo.
+
+Minimises x' L x + sum of c (x - alpha)^2 over the unknown pixels, L being the matting
+Laplacian and c = STRENGTH |2 alpha - 1|^4: the network's alpha counts where it decides
+for one side, the colours where it hesitates. Solved roughly, from coarse to fine:
+conjugate gradients that stop early carry alpha as far as it is needed and no farther.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import cv2
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import cg
+
+from tmfnet_jax.matting_laplacian import WINDOW, laplacian_rows
+from tmfnet_jax.trimap import TRIMAP_UNKNOWN
+
+STRENGTH = 1e-3  # of the network's alpha, against affinities that add up to about 4
+EPSILON = 1e-6
+ITERATIONS = (60, 150, 150)  # at full, half and quarter size
+BLOCK_PX = 512  # solved at a time, which bounds the memory
+HALO_PX = 64
+
+
+def refined(image: np.ndarray, trimap: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Refine a network's alpha.
+
+    Args:
+      image: [H, W, 3] RGB, uint8 or float32 in [0, 1].
+      trimap: [H, W] uint8, 0, 128, 255.
+      alpha: [H, W] float32 in [0, 1]; what the trimap knows is taken for true.
+    Returns:
+      [H, W] float32 in [0, 1], changed where the trimap does not know.
+    """
+    return _from_coarse(image, trimap == TRIMAP_UNKNOWN, alpha, level=0)
+
+
+def _from_coarse(image, unknown, alpha, *, level) -> np.ndarray:
+    if min(alpha.shape) < WINDOW or not unknown.any():
+        return alpha
+    start = alpha
+    if level + 1 < len(ITERATIONS) and min(alpha.shape) >= 2 * WINDOW:
+        half = _halved(alpha)
+        coarse = _from_coarse(
+            _halved(image),
+            _halved(unknown.astype(np.float32)) > 0,
+            half,
+            level=level + 1,
+        )
+        change = cv2.resize(coarse - half, alpha.shape[::-1])
+        start = np.where(unknown, np.clip(alpha + change, 0, 1), alpha)
+    result = start.copy()
+    for core in itertools.product(*map(_blocks, alpha.shape)):
+        if unknown[core].any():
+            wide = tuple(map(_with_halo, core, alpha.shape))
+            around = image[wide], unknown[wide], alpha[wide], start[wide]
+            inner = tuple(
+                slice(c.start - w.start, c.stop - w.start)
+                for c, w in zip(core, wide, strict=True)
+            )
+            result[core] = _solved(*around, level=level)[inner]
+    return result
+
+
+def _blocks(size: int) -> list[slice]:
+    return [slice(i, min(i + BLOCK_PX, size)) for i in range(0, size, BLOCK_PX)]
+
+
+def _with_halo(block: slice, size: int) -> slice:
+    # At least a window, even if the last block is a line of pixels.
+    low = max(min(block.start - HALO_PX, size - WINDOW), 0)
+    return slice(low, min(block.stop + HALO_PX, size))
+
+
+def _solved(image, unknown, alpha, start, *, level) -> np.ndarray:
+    """Solve a block: [h, w], from `start`, which holds where all is known."""
+    if image.dtype == np.uint8:
+        image = image.astype(np.float32) / 255
+    rows = laplacian_rows(image, unknown, epsilon=EPSILON)
+    given = alpha[unknown]
+    # A pixel of a coarser level stands for several.
+    weight = np.float32(STRENGTH * 4**level) * np.abs(2 * given - 1) ** 4
+    known = np.where(unknown, 0, start).ravel()
+    right = weight * given - rows @ known
+    matrix = rows[:, np.flatnonzero(unknown)] + sparse.diags_array(weight)
+    solution, _ = cg(
+        matrix.tocsr(),
+        right,
+        x0=start[unknown],
+        rtol=1e-6,
+        maxiter=ITERATIONS[level],
+        M=sparse.diags_array(1 / matrix.diagonal()),
+    )
+    result = start.copy()
+    result[unknown] = np.clip(solution, 0, 1)
+    return result
+
+
+def _halved(x: np.ndarray) -> np.ndarray:
+    """Average 2x2 pixels, those at the end of an odd side with themselves."""
+    height, width = x.shape[:2]
+    x = cv2.copyMakeBorder(x, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    return cv2.resize(x, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
