@@ -69,10 +69,13 @@ def test_types_of_image_agree():
 def test_blocks_do_not_show(monkeypatch):
     image, trimap, alpha = scene(200, 190)
     before = hesitant(alpha, trimap)
+    monkeypatch.setattr(refinement, "COARSEST_PX", 100)
     whole = refined(image, trimap, before)
+    monkeypatch.setattr(refinement, "WHOLE_PX", 180 * 180)  # the finest level's is more
     monkeypatch.setattr(refinement, "BLOCK_PX", 64)
-    monkeypatch.setattr(refinement, "HALO_PX", 48)
-    np.testing.assert_allclose(refined(image, trimap, before), whole, atol=0.02)
+    in_blocks = refined(image, trimap, before)
+    np.testing.assert_allclose(in_blocks, whole, atol=0.01)
+    assert not np.array_equal(in_blocks, whole)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 40), (3, 3), (513, 4)])

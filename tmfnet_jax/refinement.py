@@ -1,9 +1,10 @@
-"""Refinement: what a network is sure of, carried on along the colours of the photo.
+"""Refinement: a network's alpha, carried on along the colours of the photo.
 
-Minimises x' L x + sum of c (x - alpha)^2 over the unknown pixels, L being the matting
-Laplacian and c = STRENGTH |2 alpha - 1|^4: the network's alpha counts where it decides
-for one side, the colours where it hesitates. Solved roughly, from coarse to fine:
-conjugate gradients that stop early carry alpha as far as it is needed and no farther.
+Minimises x' L x + sum of c (x - alpha)^2 over the unknown pixels, with c = STRENGTH
+|2 alpha - 1|^4: the network counts where it decides for one side, the colours where it
+hesitates. L is the matting Laplacian, at coarser levels with pixels that look alike
+bound to each other too. These levels decide; finer ones add detail in few iterations of
+conjugate gradients, because solved to the end they would blur what was decided.
 """
 
 from __future__ import annotations
@@ -15,18 +16,26 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import cg
 
-from tmfnet_jax.matting_laplacian import WINDOW, laplacian_rows
+from tmfnet_jax import matting_laplacian, nonlocal_laplacian
 from tmfnet_jax.trimap import TRIMAP_UNKNOWN
 
 STRENGTH = 1e-3  # of the network's alpha, against affinities that add up to about 4
-EPSILON = 1e-6
-ITERATIONS = (60, 150, 150)  # at full, half and quarter size
-BLOCK_PX = 512  # solved at a time, which bounds the memory
+EPSILON = 1e-6  # of the matting Laplacian
+NONLOCAL = 0.1  # share of the other one
+DECIDING_ITERATIONS = 150
+DETAIL_ITERATIONS = 30
+COARSEST_PX = 256  # shorter side above which there is a coarser level
+WHOLE_UNKNOWN = 2**18  # pixels that are solved for at a time, else in blocks
+WHOLE_PX = 2**22
+BLOCK_PX = 384
 HALO_PX = 64
 
 
 def refined(image: np.ndarray, trimap: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Refine a network's alpha.
+
+    Memory is bounded: a level too large to be solved as a whole is solved in blocks,
+    and adds detail alone.
 
     Args:
       image: [H, W, 3] RGB, uint8 or float32 in [0, 1].
@@ -39,10 +48,10 @@ def refined(image: np.ndarray, trimap: np.ndarray, alpha: np.ndarray) -> np.ndar
 
 
 def _from_coarse(image, unknown, alpha, *, level) -> np.ndarray:
-    if min(alpha.shape) < WINDOW or not unknown.any():
+    if min(alpha.shape) < matting_laplacian.WINDOW or not unknown.any():
         return alpha
-    start = alpha
-    if level + 1 < len(ITERATIONS) and min(alpha.shape) >= 2 * WINDOW:
+    start, coarsest = alpha, min(alpha.shape) <= COARSEST_PX
+    if not coarsest:
         half = _halved(alpha)
         coarse = _from_coarse(
             _halved(image),
@@ -52,6 +61,9 @@ def _from_coarse(image, unknown, alpha, *, level) -> np.ndarray:
         )
         change = cv2.resize(coarse - half, alpha.shape[::-1])
         start = np.where(unknown, np.clip(alpha + change, 0, 1), alpha)
+    if unknown.size <= WHOLE_PX and np.count_nonzero(unknown) <= WHOLE_UNKNOWN:
+        deciding = level > 0 or coarsest
+        return _solved(image, unknown, alpha, start, level=level, deciding=deciding)
     result = start.copy()
     for core in itertools.product(*map(_blocks, alpha.shape)):
         if unknown[core].any():
@@ -61,7 +73,7 @@ def _from_coarse(image, unknown, alpha, *, level) -> np.ndarray:
                 slice(c.start - w.start, c.stop - w.start)
                 for c, w in zip(core, wide, strict=True)
             )
-            result[core] = _solved(*around, level=level)[inner]
+            result[core] = _solved(*around, level=level, deciding=False)[inner]
     return result
 
 
@@ -71,27 +83,30 @@ def _blocks(size: int) -> list[slice]:
 
 def _with_halo(block: slice, size: int) -> slice:
     # At least a window, even if the last block is a line of pixels.
-    low = max(min(block.start - HALO_PX, size - WINDOW), 0)
+    low = max(min(block.start - HALO_PX, size - matting_laplacian.WINDOW), 0)
     return slice(low, min(block.stop + HALO_PX, size))
 
 
-def _solved(image, unknown, alpha, start, *, level) -> np.ndarray:
-    """Solve a block: [h, w], from `start`, which holds where all is known."""
+def _solved(image, unknown, alpha, start, *, level, deciding) -> np.ndarray:
+    """Solve for [h, w], from `start`, which holds where all is known."""
     if image.dtype == np.uint8:
         image = image.astype(np.float32) / 255
-    rows = laplacian_rows(image, unknown, epsilon=EPSILON)
+    rows = matting_laplacian.laplacian_rows(image, unknown, epsilon=EPSILON)
+    if deciding:
+        alike = nonlocal_laplacian.laplacian_rows(image, unknown)
+        rows = (rows + np.float32(NONLOCAL) * alike).tocsr()
     given = alpha[unknown]
     # A pixel of a coarser level stands for several.
     weight = np.float32(STRENGTH * 4**level) * np.abs(2 * given - 1) ** 4
     known = np.where(unknown, 0, start).ravel()
     right = weight * given - rows @ known
-    matrix = rows[:, np.flatnonzero(unknown)] + sparse.diags_array(weight)
+    matrix = (rows[:, np.flatnonzero(unknown)] + sparse.diags_array(weight)).tocsr()
     solution, _ = cg(
-        matrix.tocsr(),
+        matrix,
         right,
         x0=start[unknown],
         rtol=1e-6,
-        maxiter=ITERATIONS[level],
+        maxiter=DECIDING_ITERATIONS if deciding else DETAIL_ITERATIONS,
         M=sparse.diags_array(1 / matrix.diagonal()),
     )
     result = start.copy()
