@@ -34,7 +34,9 @@ from tmfnet_jax.evaluation_records import HEADINGS, Record, mean, read_manifest
 from tmfnet_jax.files import atomic_write
 from tmfnet_jax.images import read_mask, write_image
 from tmfnet_jax.inference import Matting
+from tmfnet_jax.refinement import refined
 from tmfnet_jax.reporting import format_table
+from tmfnet_jax.trimap import TRIMAP_BACKGROUND, TRIMAP_FOREGROUND
 from tmfnet_jax.trimap_check import overlay
 from tmfnet_jax.weights import fingerprint, wants_refinement
 
@@ -76,12 +78,16 @@ def main() -> None:
         raise InputError(photos.inventory.report())
     methods = [_weights(w, options.tta, options.refine) for w in options.weights]
     methods += [_peer(name) for name in options.peers]
+    if options.refinement_alone:
+        methods.append(_REFINEMENT_ALONE)
     if not methods:
-        raise InputError("nothing to measure; give --weights or --peers")
+        raise InputError(
+            "nothing to measure; give --weights, --peers or --refinement_alone"
+        )
     results = {}
     for method in methods:
         print(f"{method.name}: {len(photos.names)} photos", flush=True)
-        if not method.compiles:
+        if method.name in PEERS:
             print(
                 "  (PyMatting compiles itself on its first use: a minute)", flush=True
             )
@@ -113,6 +119,20 @@ def _peer(name: str) -> Method:
     release = f"PyMatting {version('pymatting')}"
     settings = {"method": name, "library": release}
     return Method(name, settings, lambda: matte, compiles=False)
+
+
+def _refined_from_nothing(image: np.ndarray, trimap: np.ndarray) -> np.ndarray:
+    known = [trimap == TRIMAP_BACKGROUND, trimap == TRIMAP_FOREGROUND]
+    undecided = np.select(known, [np.float32(0), np.float32(1)], np.float32(0.5))
+    return refined(image, trimap, undecided)
+
+
+_REFINEMENT_ALONE = Method(
+    "refinement alone",
+    {"method": "refinement of alpha 0.5"},
+    lambda: _refined_from_nothing,
+    compiles=False,
+)
 
 
 def _measure(
@@ -201,6 +221,7 @@ if __name__ == "__main__":
     flags.DEFINE_list("peers", list(PEERS), "Methods of PyMatting to run.")
     flags.DEFINE_enum("trimaps", "trimap1", ("trimap1", "trimap2"), "Which trimaps.")
     flags.DEFINE_enum("tta", "none", ("none", "8", "10"), "Test-time augmentation.")
+    flags.DEFINE_boolean("refinement_alone", False, "Also refine without a network.")
     flags.DEFINE_boolean("refine", None, "Refine; default: as the weights recommend.")
     flags.DEFINE_string("output", "runs/alphamatting", "Folder for the results.")
     launch.run(main)

@@ -4,11 +4,13 @@
 
 Collects the free data (experiments/open_data.py) and trains the stages of
 configs/open_lite.py one after the other, each from the weights of the one before;
-started again, it goes on where it ended. In the folder it leaves a workdir for each
-stage, and lite.safetensors with lite.md and lite.csv: the card, and the list of images
-with their licences. What was found out about these weights afterwards comes into the
-card by running it once more: --evaluations names folders of `tmfnet eval`, --limits
-says in words where they fail. --smoke trains a few tiny steps on generated data alone.
+started again, it goes on where it ended. --first=STAGE --start=WEIGHTS leaves out the
+stages before, and begins with weights that went through them. In the folder it leaves a
+workdir for each stage, and lite.safetensors with lite.md and lite.csv: the card, and
+the list of images with their licences. What was found out about these weights
+afterwards comes into the card by running it once more: --evaluations names folders of
+`tmfnet eval`, --limits says in words where they fail. --smoke trains a few tiny steps
+on generated data alone.
 """
 
 from __future__ import annotations
@@ -58,9 +60,20 @@ def main() -> None:
     folder, data = Path(options.folder), Path(options.data)
     if not options.smoke:
         collect(data, packages=Path(options.packages) if options.packages else None)
-    train_stages(folder, data=None if options.smoke else data)
+    stages = stages_from(options.first)
+    if (options.first is None) != (options.start is None):
+        raise InputError("--first and --start belong together: a stage, its weights")
+    train_stages(
+        folder,
+        data=None if options.smoke else data,
+        stages=stages,
+        start=Path(options.start) if options.start else None,
+    )
     target = publish(
-        folder, evaluations=map(Path, options.evaluations), limits=options.limits
+        folder,
+        stages=stages,
+        evaluations=map(Path, options.evaluations),
+        limits=options.limits,
     )
     if not options.smoke:
         with atomic_write(target.with_suffix(".csv")) as file:
@@ -68,17 +81,30 @@ def main() -> None:
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 
-def train_stages(folder: Path, *, data: Path | None) -> None:
-    """Train all stages that are not finished.
+def stages_from(first: str | None) -> list[str]:
+    """Return the names of all stages, or of one and those after it."""
+    stages = [*open_lite.STAGES]
+    if first is None:
+        return stages
+    if first not in stages:
+        raise InputError(f"--first is {first}; expected one of {', '.join(stages)}")
+    return stages[stages.index(first) :]
+
+
+def train_stages(
+    folder: Path, *, data: Path | None, stages: Sequence[str], start: Path | None = None
+) -> None:
+    """Train those stages that are not finished.
 
     Args:
       folder: of the workdirs.
       data: what `open_data` collected; None: the smoke test of each stage.
+      stages: their names, in order.
+      start: weights for the first of them; None: random values.
     Raises:
       InputError: as of `train`, or if it was stopped.
     """
-    start = None
-    for stage in open_lite.STAGES:
+    for stage in stages:
         workdir = folder / stage
         if not (workdir / WEIGHTS_FILE).exists():
             train(stage_config(stage, data, start), workdir)
@@ -102,12 +128,17 @@ def stage_config(stage: str, data: Path | None, start: Path | None) -> ConfigDic
 
 
 def publish(
-    folder: Path, *, evaluations: Iterable[Path] = (), limits: Sequence[str] = ()
+    folder: Path,
+    *,
+    stages: Sequence[str],
+    evaluations: Iterable[Path] = (),
+    limits: Sequence[str] = (),
 ) -> Path:
     """Write the last stage's weights in the form that is shipped, with their card.
 
     Args:
       folder: of the stages' workdirs, all finished, and of the result.
+      stages: their names, in order.
       evaluations: folders of results that the card states beside the training's.
       limits: of these weights, for the card.
     Returns:
@@ -115,10 +146,9 @@ def publish(
     Raises:
       InputError: a stage is not finished, or an evaluation is not of these weights.
     """
-    *_, stage = open_lite.STAGES
-    network, arrays = read_weights(folder / stage / WEIGHTS_FILE)
-    cards = {stage: _card(folder / stage) for stage in open_lite.STAGES}
-    first, *_, last = cards.values()
+    network, arrays = read_weights(folder / stages[-1] / WEIGHTS_FILE)
+    cards = {stage: _card(folder / stage) for stage in stages}
+    first, last = cards[stages[0]], cards[stages[-1]]
     target = folder / f"{NAME}.safetensors"
     card = dataclasses.replace(
         last,
@@ -177,6 +207,8 @@ if __name__ == "__main__":
     flags.DEFINE_string("folder", "runs/open", "Where the workdirs and weights go.")
     flags.DEFINE_string("data", "data/open", "Where the free data go.")
     flags.DEFINE_string("packages", None, "Folder of package files fetched before.")
+    flags.DEFINE_string("first", None, "Stage to begin with; with --start.")
+    flags.DEFINE_string("start", None, "Weights that the first stage starts from.")
     flags.DEFINE_list("evaluations", [], "Folders of evaluations for the card.")
     flags.DEFINE_multi_string("limits", [], "Sentences for the card: where it fails.")
     flags.DEFINE_boolean("smoke", False, "A few tiny steps on generated data.")

@@ -57,6 +57,14 @@ def test_stages_build_on_each_other(tmp_path):
         assert after.network == before.network
 
 
+def test_stages_can_be_left_out():
+    *_, last = open_lite.STAGES
+    assert open_weights.stages_from(None) == [*open_lite.STAGES]
+    assert open_weights.stages_from(last) == [last]
+    with pytest.raises(InputError, match="--first is huge; expected one of small"):
+        open_weights.stages_from("huge")
+
+
 def test_an_unknown_stage_is_told_the_known_ones():
     with pytest.raises(InputError, match="'huge'; expected one of small, large"):
         open_lite.get_config("huge")

@@ -19,11 +19,12 @@ from scipy.sparse.linalg import cg
 from tmfnet_jax import matting_laplacian, nonlocal_laplacian
 from tmfnet_jax.trimap import TRIMAP_UNKNOWN
 
-STRENGTH = 1e-3  # of the network's alpha, against affinities that add up to about 4
+STRENGTH = 0.01  # of the network's alpha, against affinities that add up to about 4
 EPSILON = 1e-6  # of the matting Laplacian
 NONLOCAL = 0.1  # share of the other one
 DECIDING_ITERATIONS = 150
 DETAIL_ITERATIONS = 30
+SHRINKAGE = 0.03  # of alpha towards the middle, by averaging over neighbours
 COARSEST_PX = 256  # shorter side above which there is a coarser level
 WHOLE_UNKNOWN = 2**18  # pixels that are solved for at a time, else in blocks
 WHOLE_PX = 2**22
@@ -44,7 +45,10 @@ def refined(image: np.ndarray, trimap: np.ndarray, alpha: np.ndarray) -> np.ndar
     Returns:
       [H, W] float32 in [0, 1], changed where the trimap does not know.
     """
-    return _from_coarse(image, trimap == TRIMAP_UNKNOWN, alpha, level=0)
+    unknown = trimap == TRIMAP_UNKNOWN
+    result = _from_coarse(image, unknown, alpha, level=0)
+    widened = np.clip((result - SHRINKAGE) / (1 - 2 * SHRINKAGE), 0, 1)
+    return np.where(unknown, widened, alpha)
 
 
 def _from_coarse(image, unknown, alpha, *, level) -> np.ndarray:

@@ -65,7 +65,8 @@ def add_refinement(parser: argparse._ActionsContainer) -> None:
         "--refine",
         action=argparse.BooleanOptionalAction,
         help="carry what the network is sure of on along the photo's colours; costs a "
-        "second or so a megapixel that is unknown; default: as the weights recommend",
+        "few seconds for each megapixel that is unknown; default: as the weights "
+        "recommend",
     )
 
 
