@@ -28,8 +28,8 @@ class StandIn:
     error: dict[int, BaseException] = {}  # by the number of the call
 
     @classmethod
-    def load(cls, weights, *, max_memory=None, dtype="float32"):
-        cls.loads.append((str(weights), max_memory, dtype))
+    def load(cls, weights, *, max_memory=None, dtype="float32", refine=None):
+        cls.loads.append((str(weights), max_memory, dtype, refine))
         return cls()
 
     def plan(self, height, width, *, tta="none"):
@@ -101,7 +101,7 @@ def test_folder(files, capsys, inputs):
     out, err = capsys.readouterr()
     assert out.startswith("out: 3 done, 0 skipped, 0 failed, ")
     assert err == "shots/a.tif: 36x24 pixels, whole, about 1 MB\n"
-    assert StandIn.loads == [("w", None, "float32")]
+    assert StandIn.loads == [("w", None, "float32", None)]
 
 
 def test_folder_goes_on_and_overwrites(files, capsys):
@@ -298,9 +298,9 @@ def test_terminals_are_refused(files, capsys, monkeypatch):
 
 
 def test_options_reach_the_network(files, capsys):
-    more = ("--tta", "8", "--max-memory", "1.5GB", "--dtype", "bfloat16")
+    more = ("--tta", "8", "--max-memory", "1.5GB", "--dtype", "bfloat16", "--refine")
     assert run("photo.tif", "trimap.png", "-o", "alpha.png", *more) == 0
-    assert StandIn.loads == [("w", 1_500_000_000, "bfloat16")]
+    assert StandIn.loads == [("w", 1_500_000_000, "bfloat16", True)]
     assert StandIn.calls[0][0] == "8"
     assert "36x24 pixels, whole" in capsys.readouterr().err
 
