@@ -158,7 +158,7 @@ class Progress:
                 f"{name} could not be {what}, status {status}: {shlex.join(command)}; "
                 "mend it and run the same ablation again, it goes on there"
             )
-        record = {"command": list(command), "seconds": round(time.time() - start, 1)}
+        record = {"command": list(command), "seconds": round(time.time() - start, 3)}
         self._done.setdefault(name, {})[what] = record
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(self._path) as file:
