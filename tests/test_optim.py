@@ -10,6 +10,7 @@ import pytest
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.optim import (
     OptimizerConfig,
+    global_norm,
     learning_rate_schedule,
     make_optimizer,
     running_average,
@@ -29,6 +30,15 @@ def test_schedule_meets_the_reference():
 def test_no_warmup():
     config = OptimizerConfig(learning_rate=1.0, steps=10, warmup_steps=0)
     assert float(learning_rate_schedule(config)(0)) == pytest.approx(1.0)
+
+
+def test_norm_counts_every_array():
+    shapes = ((3, 2), (4,), (3, 2), (), (4,), (3, 2))
+    rng = np.random.default_rng(0)
+    arrays = {str(i): rng.standard_normal(s, np.float32) for i, s in enumerate(shapes)}
+    expected = np.linalg.norm(np.concatenate([a.ravel() for a in arrays.values()]))
+    named = {name: jnp.asarray(a) for name, a in arrays.items()}
+    assert float(global_norm(named)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_first_update_is_adams():

@@ -154,6 +154,20 @@ def running_average(
     return {n: kept * average[n] + (1 - kept) * value for n, value in new.items()}
 
 
+def global_norm(arrays: Mapping[str, jax.Array]) -> jax.Array:
+    """Return the root of the sum of all squares, [] float32.
+
+    The squares of arrays of one shape are added before they are summed: a network
+    has hundreds of arrays, mostly small, and a sum of each is hundreds of operations.
+    """
+    squares: dict[tuple[int, ...], jax.Array] = {}
+    for array in arrays.values():
+        square = jnp.square(array.astype(jnp.float32))
+        others = squares.get(array.shape)
+        squares[array.shape] = square if others is None else others + square
+    return jnp.sqrt(sum((total.sum() for total in squares.values()), jnp.float32(0)))
+
+
 def _scaled(updates: Mapping[str, jax.Array], factors: Mapping[str, float]):
     def factor(name: str) -> float:
         parts = [part for part in factors if _within(name, part)]

@@ -17,7 +17,7 @@ from tmfnet_jax.errors import InputError
 from tmfnet_jax.layers import CONVOLUTION, BatchNorm
 from tmfnet_jax.losses import total_loss, unknown_counts
 from tmfnet_jax.model import TMFNet, network_input
-from tmfnet_jax.optim import running_average
+from tmfnet_jax.optim import global_norm, running_average
 from tmfnet_jax.trimap import TRIMAP_UNKNOWN
 
 Arrays = dict[str, jax.Array]
@@ -252,7 +252,7 @@ def make_train_step(
                 decay=config.average_decay,
                 step=state.step,
             )
-        gradient_norm = optax.tree.norm(grads)
+        gradient_norm = global_norm(grads)
         finite = jnp.isfinite(total) & jnp.isfinite(gradient_norm)
         skipped = (~finite).astype(jnp.int32)
 
@@ -272,8 +272,8 @@ def make_train_step(
             "loss": total,
             **terms,
             "gradient_norm": gradient_norm,
-            "update_norm": optax.tree.norm(updates),
-            "parameter_norm": optax.tree.norm(new_state.params),
+            "update_norm": global_norm(updates),
+            "parameter_norm": global_norm(new_state.params),
             "skipped": new_state.skipped,
             "skipped_running": new_state.skipped_running,
         }
