@@ -7,7 +7,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from input_pipeline.protocol import colours
+from input_pipeline.protocol import colours, strips
 
 
 def random_image(rng, height=9, width=11):
@@ -69,7 +69,7 @@ def test_colours_do_not_depend_on_the_strips(monkeypatch):
     image, alpha = random_image(rng), rng.integers(0, 2, (9, 11), dtype=np.uint8)
     alpha[4] = 0  # a strip without a foreground
     whole = shift(image, alpha, 25, 0.1, -0.05)
-    monkeypatch.setattr(colours, "STRIP_PIXELS", 11)
+    monkeypatch.setattr(strips, "STRIP_PIXELS", 11)
     np.testing.assert_array_equal(shift(image, alpha, 25, 0.1, -0.05), whole)
 
 

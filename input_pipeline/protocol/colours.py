@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from input_pipeline.protocol.strips import strips
+
 COLOUR_CEILING = 1.1
-STRIP_PIXELS = 2**15  # colours are changed by strips that stay in the cache
 
 
 def colour_rooms(foreground: np.ndarray, alpha: np.ndarray) -> tuple[float, float]:
@@ -19,7 +20,7 @@ def colour_rooms(foreground: np.ndarray, alpha: np.ndarray) -> tuple[float, floa
     total, count = np.zeros(4), cv2.countNonZero(alpha)
     if count == 0:
         return 0.0, 0.0
-    for strip in _strips(alpha.shape):
+    for strip in strips(alpha.shape):
         if part := cv2.countNonZero(alpha[strip]):
             total += np.multiply(cv2.mean(_hsv(foreground[strip]), alpha[strip]), part)
     _, saturation, value, _ = COLOUR_CEILING - total / count
@@ -40,7 +41,7 @@ def shift_hsv(
       uint8 [H, W, 3], rounded.
     """
     result = np.empty_like(image)
-    for strip in _strips(image.shape):
+    for strip in strips(image.shape):
         hue, *channels = cv2.split(_hsv(image[strip]))
         hue += hue_degrees % 360
         np.subtract(hue, 360, out=hue, where=hue >= 360)
@@ -51,11 +52,6 @@ def shift_hsv(
         rgb = cv2.cvtColor(cv2.merge([hue, *channels]), cv2.COLOR_HSV2RGB)
         result[strip] = cv2.convertScaleAbs(rgb, alpha=255)  # rounds and saturates
     return result
-
-
-def _strips(shape: tuple[int, ...]) -> list[slice]:
-    rows = max(1, STRIP_PIXELS // shape[1])
-    return [slice(top, top + rows) for top in range(0, shape[0], rows)]
 
 
 def _hsv(image: np.ndarray) -> np.ndarray:
