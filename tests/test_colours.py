@@ -76,3 +76,13 @@ def test_colours_do_not_depend_on_the_strips(monkeypatch):
 def test_no_foreground_has_no_room():
     image = random_image(np.random.default_rng(5))
     assert colours.colour_rooms(image, np.zeros((9, 11), np.uint8)) == (0, 0)
+
+
+@pytest.mark.parametrize("hue", [-40, -17, 0, 39, 359])
+def test_coarse_shift_is_nearly_the_exact_one(hue):
+    image = random_image(np.random.default_rng(6), 200, 300)
+    how = {"hue_degrees": hue, "saturation": 0.1, "value": -0.08}
+    exact = colours.shift_hsv(image, **how).astype(int)
+    difference = np.abs(colours.shift_hsv_coarsely(image, **how) - exact)
+    # Half a step of 256 of the hue in what is kept, and half a step in the shift.
+    assert difference.mean() < 0.8 and difference.max() <= 12

@@ -54,6 +54,32 @@ def shift_hsv(
     return result
 
 
+def shift_hsv_coarsely(
+    image: np.ndarray, *, hue_degrees: float, saturation: float, value: float
+) -> np.ndarray:
+    """Do as `shift_hsv` in a third of the time, by 8-bit hue, saturation and value.
+
+    Hue comes in 256 steps, so that a saturated colour may miss by up to 10 levels; on
+    average colours miss by half a level.
+
+    Args:
+      image: uint8 [H, W, 3] RGB.
+      hue_degrees: as `shift_hsv`.
+      saturation: likewise.
+      value: likewise.
+    Returns:
+      uint8 [H, W, 3].
+    """
+    levels = np.arange(256)
+    table = np.empty((256, 1, 3), np.uint8)
+    table[:, 0, 0] = (levels + round(hue_degrees * 256 / 360)) % 256
+    for channel, shift in ((1, saturation), (2, value)):
+        shifted = np.abs(levels + 255 * shift)
+        table[:, 0, channel] = np.rint(np.minimum(shifted, 2 * 255 - shifted))
+    hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL), table)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
+
+
 def _hsv(image: np.ndarray) -> np.ndarray:
     """Convert uint8 RGB to float32 hue in degrees, saturation and value in [0, 1]."""
     return cv2.cvtColor(

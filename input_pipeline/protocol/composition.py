@@ -30,7 +30,7 @@ def composite(
     for rows in strips(alpha.shape):
         weight = cv2.cvtColor(alpha[rows], cv2.COLOR_GRAY2RGB)
         total = np.multiply(foreground[rows], weight, dtype=np.uint16)
-        total += np.multiply(background[rows], ~weight, dtype=np.uint16)
+        total += np.multiply(background[rows], 255 - weight, dtype=np.uint16)
         result[rows] = cv2.convertScaleAbs(total, alpha=1 / 255)
     return result
 
@@ -44,4 +44,4 @@ def merge_alphas(alpha: np.ndarray, under: np.ndarray) -> np.ndarray:
     Returns:
       uint8 [H, W].
     """
-    return ~cv2.multiply(~alpha, ~under, scale=1 / 255)
+    return 255 - cv2.multiply(255 - alpha, 255 - under, scale=1 / 255)

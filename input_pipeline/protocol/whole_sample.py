@@ -6,6 +6,8 @@ uint8; each step rounds to 8 bits. Source: spec of the published training.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from input_pipeline.protocol.affine import (
@@ -134,11 +136,14 @@ def motion_inverse(
 
 
 def jittered(
-    image: np.ndarray, rooms: tuple[float, float], jitter: Jitter
+    image: np.ndarray,
+    rooms: tuple[float, float],
+    jitter: Jitter,
+    shift: Callable[..., np.ndarray] = shift_hsv,
 ) -> np.ndarray:
-    """Apply `shift_hsv`; saturation and value by a share of their rooms."""
+    """Apply a shift of colours; saturation and value by a share of their rooms."""
     saturation, value = rooms
-    return shift_hsv(
+    return shift(
         image,
         hue_degrees=jitter.hue_degrees,
         saturation=saturation * jitter.saturation,
