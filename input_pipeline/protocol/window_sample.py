@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from input_pipeline.protocol.affine import outside, sample_at, source_positions
-from input_pipeline.protocol.colours import colour_rooms
+from input_pipeline.protocol.colours import colour_rooms, shift_hsv_coarsely
 from input_pipeline.protocol.composition import Sample
 from input_pipeline.protocol.crop_search import candidates, crop_around
 from input_pipeline.protocol.draws import Draws, Jitter, Motion
@@ -27,7 +27,7 @@ from input_pipeline.protocol.layers import Subject
 from input_pipeline.protocol.recipe import Recipe
 from input_pipeline.protocol.resizing import resize_window
 from input_pipeline.protocol.tiles import TILE_PX, Tiles, any_in_tiles, grid
-from input_pipeline.protocol.trimap_synthesis import trimap_from_alpha
+from input_pipeline.protocol.trimap_synthesis import quick_trimap, trimap_from_alpha
 from input_pipeline.protocol.whole_sample import (
     assemble_whole,
     complete,
@@ -62,7 +62,7 @@ def assemble_window(
 
     around = window.grown(_reach(draws), alpha.shape)
     wide_alpha = view.alpha(around)
-    trimap = trimap_from_alpha(
+    trimap = quick_trimap(
         wide_alpha, erosion_px=draws.erosion_px, dilation_px=draws.dilation_px
     )
     crop = window.within(around).slices
@@ -202,7 +202,7 @@ class _View:
         if jitter is None:
             return lambda colours: colours
         rooms = colour_rooms(*self.subject.sampled())
-        return lambda colours: jittered(colours, rooms, jitter)
+        return lambda colours: jittered(colours, rooms, jitter, shift_hsv_coarsely)
 
 
 def _find_crop(view: _View, draws: Draws, *, side: int) -> Window | None:
