@@ -70,13 +70,21 @@ def shift_hsv_coarsely(
     Returns:
       uint8 [H, W, 3].
     """
-    levels = np.arange(256)
-    table = np.empty((256, 1, 3), np.uint8)
-    table[:, 0, 0] = (levels + round(hue_degrees * 256 / 360)) % 256
-    for channel, shift in ((1, saturation), (2, value)):
-        shifted = np.abs(levels + 255 * shift)
-        table[:, 0, channel] = np.rint(np.minimum(shifted, 2 * 255 - shifted))
-    hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL), table)
+    hsv: np.ndarray = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
+    steps = [round(255 * shift) for shift in (saturation, value)]
+    turn, upwards = (
+        np.tile(np.array(levels, np.uint8), image.shape[1])
+        for levels in (
+            (round(hue_degrees * 256 / 360) % 256, 0, 0),
+            (0, *(255 * (step > 0) for step in steps)),
+        )
+    )
+    rows = hsv.reshape(len(hsv), -1)  # a view
+    rows += turn  # wraps around
+    # |x - s| reflects what is taken off; what is added, as seen from the upper end.
+    rows ^= upwards
+    cv2.absdiff(hsv, (0, *map(abs, steps), 0), dst=hsv)  # type: ignore[call-overload]
+    rows ^= upwards
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
 
 

@@ -31,7 +31,7 @@ def composite(
         weight = cv2.cvtColor(alpha[rows], cv2.COLOR_GRAY2RGB)
         total = np.multiply(foreground[rows], weight, dtype=np.uint16)
         total += np.multiply(background[rows], 255 - weight, dtype=np.uint16)
-        result[rows] = cv2.convertScaleAbs(total, alpha=1 / 255)
+        cv2.convertScaleAbs(total, dst=result[rows], alpha=1 / 255)
     return result
 
 

@@ -25,7 +25,7 @@ def touched(mask: np.ndarray, size: int) -> np.ndarray:
     height, width = mask.shape
     rows = -(-height // STRIPS)
     before, after = size // 2, (size - 1) // 2
-    padded = cv2.copyMakeBorder(
+    padded: np.ndarray = cv2.copyMakeBorder(
         mask,
         before,
         after + STRIPS * rows - height,

@@ -39,9 +39,9 @@ def trimap_from_alpha(
 
 def quick_trimap(alpha: np.ndarray, *, erosion_px: int, dilation_px: int) -> np.ndarray:
     """Do as `trimap_from_alpha` does, to the bit, in a fourth of the time."""
-    not_opaque = cv2.compare(alpha, (255,), cv2.CMP_LT)
-    not_clear = cv2.compare(alpha, (0,), cv2.CMP_GT)
-    foreground = cv2.compare(touched(not_opaque, erosion_px), (0,), cv2.CMP_EQ)
-    rest = cv2.compare(touched(not_clear, dilation_px), (0,), cv2.CMP_GT)
+    not_opaque = cv2.inRange(alpha, (0,), (254,))
+    not_clear = cv2.inRange(alpha, (1,), (255,))
+    foreground = cv2.inRange(touched(not_opaque, erosion_px), (0,), (0,))
+    rest: np.ndarray = cv2.inRange(touched(not_clear, dilation_px), (1,), (255,))
     rest &= TRIMAP_UNKNOWN  # and 0 where it is background
     return cv2.max(foreground, rest)  # foreground is TRIMAP_FOREGROUND already

@@ -158,12 +158,12 @@ def complete(
     background: np.ndarray,
 ) -> Sample:
     """Composite a crop and give its arrays their final form."""
-    sample = {
-        "image": composite(foreground, background, alpha),
+    parts = {
         "trimap": trimap[..., np.newaxis],
         "alpha": alpha[..., np.newaxis],
         "foreground": foreground,
         "background": background,
     }
     # Copies, lest a crop keep its whole image in memory.
-    return {name: np.array(array, order="C") for name, array in sample.items()}
+    copies = {name: np.array(array, order="C") for name, array in parts.items()}
+    return {"image": composite(foreground, background, alpha)} | copies
