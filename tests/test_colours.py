@@ -7,7 +7,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from input_pipeline.protocol import colours
+from input_pipeline.protocol import colours, strips
 
 
 def random_image(rng, height=9, width=11):
@@ -69,10 +69,20 @@ def test_colours_do_not_depend_on_the_strips(monkeypatch):
     image, alpha = random_image(rng), rng.integers(0, 2, (9, 11), dtype=np.uint8)
     alpha[4] = 0  # a strip without a foreground
     whole = shift(image, alpha, 25, 0.1, -0.05)
-    monkeypatch.setattr(colours, "STRIP_PIXELS", 11)
+    monkeypatch.setattr(strips, "STRIP_PIXELS", 11)
     np.testing.assert_array_equal(shift(image, alpha, 25, 0.1, -0.05), whole)
 
 
 def test_no_foreground_has_no_room():
     image = random_image(np.random.default_rng(5))
     assert colours.colour_rooms(image, np.zeros((9, 11), np.uint8)) == (0, 0)
+
+
+@pytest.mark.parametrize("hue", [-40, -17, 0, 39, 359])
+def test_coarse_shift_is_nearly_the_exact_one(hue):
+    image = random_image(np.random.default_rng(6), 200, 300)
+    how = {"hue_degrees": hue, "saturation": 0.1, "value": -0.08}
+    exact = colours.shift_hsv(image, **how).astype(int)
+    difference = np.abs(colours.shift_hsv_coarsely(image, **how) - exact)
+    # Half a step of 256 of the hue in what is kept, and half a step in the shift.
+    assert difference.mean() < 0.8 and difference.max() <= 12

@@ -24,8 +24,9 @@ def test_chosen_tiles_are_computed_and_the_others_are_what_is_said(
     expected = source_positions(INVERSE, *WINDOW.grid).astype(np.uint8)
     rest = np.arange(9, dtype=np.uint8).reshape(3, 3)
     image = tiles.Tiles(WINDOW, chosen).computed(
-        INVERSE,
-        lambda positions: np.stack(positions, axis=-1).astype(np.uint8),
+        lambda some: np.stack(
+            source_positions(INVERSE, *tiles.pixels(some)), axis=-1
+        ).astype(np.uint8),
         rest=rest,
         channels=(2,),
     )
@@ -37,11 +38,11 @@ def test_chosen_tiles_are_computed_and_the_others_are_what_is_said(
 
 
 def test_without_a_chosen_tile_nothing_is_computed():
-    def compute(positions):
-        raise AssertionError(positions)
+    def compute(some):
+        raise AssertionError(some)
 
     none = tiles.Tiles(WINDOW, np.zeros((3, 3), bool))
-    image = none.computed(INVERSE, compute, rest=np.full((3, 3), 7, np.uint8))
+    image = none.computed(compute, rest=np.full((3, 3), 7, np.uint8))
     assert image.shape == (WINDOW.height, WINDOW.width) and (image == 7).all()
 
 

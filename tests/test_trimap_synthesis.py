@@ -28,12 +28,13 @@ def extreme(alpha, size, function):
     return result
 
 
+@pytest.mark.parametrize(
+    "synthesise", [trimap_synthesis.trimap_from_alpha, trimap_synthesis.quick_trimap]
+)
 @pytest.mark.parametrize("erosion_px, dilation_px", [(1, 1), (2, 5), (5, 2), (9, 7)])
-def test_trimap_from_alpha_against_brute_force(erosion_px, dilation_px):
+def test_trimaps_against_brute_force(erosion_px, dilation_px, synthesise):
     alpha = random_alpha(np.random.default_rng(erosion_px))
-    trimap = trimap_synthesis.trimap_from_alpha(
-        alpha, erosion_px=erosion_px, dilation_px=dilation_px
-    )
+    trimap = synthesise(alpha, erosion_px=erosion_px, dilation_px=dilation_px)
     expected = np.full(alpha.shape, 128)
     expected[extreme(alpha, erosion_px, np.min) == 255] = 255
     expected[extreme(alpha, dilation_px, np.max) == 0] = 0

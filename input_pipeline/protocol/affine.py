@@ -9,6 +9,8 @@ import numpy as np
 
 _BITS = 5  # shifts take a fifth of the time of divisions by STEPS
 STEPS = 1 << _BITS  # of a pixel, between which OpenCV interpolates
+_FINE_BITS = 16
+_FINE = 1 << _FINE_BITS  # steps of a pixel on the ways through a square
 
 
 def affine_matrix(
@@ -101,6 +103,65 @@ def sample_at(
         for axis, start in zip(positions, corner[::-1], strict=True)
     )
     whole, part = cv2.convertMaps(x, y, cv2.CV_16SC2)
+    return _interpolate(image, whole, part, interpolation, border)
+
+
+def sample_squares(
+    image: np.ndarray,
+    inverse: np.ndarray,
+    squares: np.ndarray,
+    *,
+    side: int,
+    interpolation: int,
+    corner: tuple[int, int] = (0, 0),
+) -> np.ndarray:
+    """Interpolate an image at the pixels of squares of the result, zero outside it.
+
+    As `sample_at` with `source_positions`, in a fourth of the time for the positions:
+    all squares share the way from their first pixel to the others, in whole numbers
+    of 2**-16 pixel. One position in 1500 lands on the next 1/32 pixel.
+
+    Args:
+      image: uint8 [H, W] or [H, W, 3]; sides below 2**15.
+      inverse: [2, 3], see `invert`.
+      squares: [2, n] rows and columns of their first pixels.
+      side: of the squares.
+      interpolation: of OpenCV; INTER_AREA counts as INTER_LINEAR.
+      corner: top and left of `image` in the source, where it is a part of it.
+    Returns:
+      uint8 [n, side**2] or [n, side**2, 3].
+    """
+    half = 1 / STEPS / 2 + 1 / _FINE  # cut off, so as to round
+    if interpolation == cv2.INTER_NEAREST:
+        half += 1 / 2
+    linear, inside = inverse[:, :2], np.arange(side)
+    ways = linear @ np.stack([np.tile(inside, side), np.repeat(inside, side)])
+    starts = linear @ squares[::-1] + inverse[:, 2:] + half
+    starts -= np.reshape(corner[::-1], (2, 1))
+    starts = starts.clip(-(2**14), 2**15 - 1 - np.abs(ways).max())  # in 16 bits
+    wholes, parts = [], []
+    for start, way in zip(starts[..., None], ways, strict=True):
+        (near, rest), (far, more) = _split(start), _split(way)
+        part = rest + more
+        whole = near + far
+        whole += part < more  # the sum has wrapped around
+        wholes.append(whole)
+        part >>= _FINE_BITS - _BITS
+        parts.append(part)
+    x, y = parts
+    y <<= _BITS
+    y |= x
+    return _interpolate(image, cv2.merge(wholes), y, interpolation)
+
+
+def _split(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split lengths into whole pixels, int16, and parts of 2**-16, uint16."""
+    whole = np.floor(lengths)
+    return whole.astype(np.int16), ((lengths - whole) * _FINE).astype(np.uint16)
+
+
+def _interpolate(image, whole, part, interpolation, border=cv2.BORDER_CONSTANT):
+    """Interpolate at the fixed-point positions that `cv2.convertMaps` describes."""
     if interpolation == cv2.INTER_NEAREST:
         part = np.empty(0, np.uint16)
     if interpolation == cv2.INTER_AREA:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from input_pipeline.protocol.strips import strips
+
 COLOUR_CEILING = 1.1
-STRIP_PIXELS = 2**15  # colours are changed by strips that stay in the cache
 
 
 def colour_rooms(foreground: np.ndarray, alpha: np.ndarray) -> tuple[float, float]:
@@ -19,7 +20,7 @@ def colour_rooms(foreground: np.ndarray, alpha: np.ndarray) -> tuple[float, floa
     total, count = np.zeros(4), cv2.countNonZero(alpha)
     if count == 0:
         return 0.0, 0.0
-    for strip in _strips(alpha.shape):
+    for strip in strips(alpha.shape):
         if part := cv2.countNonZero(alpha[strip]):
             total += np.multiply(cv2.mean(_hsv(foreground[strip]), alpha[strip]), part)
     _, saturation, value, _ = COLOUR_CEILING - total / count
@@ -40,7 +41,7 @@ def shift_hsv(
       uint8 [H, W, 3], rounded.
     """
     result = np.empty_like(image)
-    for strip in _strips(image.shape):
+    for strip in strips(image.shape):
         hue, *channels = cv2.split(_hsv(image[strip]))
         hue += hue_degrees % 360
         np.subtract(hue, 360, out=hue, where=hue >= 360)
@@ -53,9 +54,38 @@ def shift_hsv(
     return result
 
 
-def _strips(shape: tuple[int, ...]) -> list[slice]:
-    rows = max(1, STRIP_PIXELS // shape[1])
-    return [slice(top, top + rows) for top in range(0, shape[0], rows)]
+def shift_hsv_coarsely(
+    image: np.ndarray, *, hue_degrees: float, saturation: float, value: float
+) -> np.ndarray:
+    """Do as `shift_hsv` in a third of the time, by 8-bit hue, saturation and value.
+
+    Hue comes in 256 steps, so that a saturated colour may miss by up to 10 levels; on
+    average colours miss by half a level.
+
+    Args:
+      image: uint8 [H, W, 3] RGB.
+      hue_degrees: as `shift_hsv`.
+      saturation: likewise.
+      value: likewise.
+    Returns:
+      uint8 [H, W, 3].
+    """
+    hsv: np.ndarray = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
+    steps = [round(255 * shift) for shift in (saturation, value)]
+    turn, upwards = (
+        np.tile(np.array(levels, np.uint8), image.shape[1])
+        for levels in (
+            (round(hue_degrees * 256 / 360) % 256, 0, 0),
+            (0, *(255 * (step > 0) for step in steps)),
+        )
+    )
+    rows = hsv.reshape(len(hsv), -1)  # a view
+    rows += turn  # wraps around
+    # |x - s| reflects what is taken off; what is added, as seen from the upper end.
+    rows ^= upwards
+    cv2.absdiff(hsv, (0, *map(abs, steps), 0), dst=hsv)  # type: ignore[call-overload]
+    rows ^= upwards
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
 
 
 def _hsv(image: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from input_pipeline.protocol.strips import strips
+
 Sample = dict[str, np.ndarray]  # by name: `sample.SAMPLE_CHANNELS`
 
 
@@ -14,8 +16,8 @@ def composite(
     """Lay a foreground over a background: I = alpha F + (1 - alpha) B.
 
     The result is rounded to 8 bits: the photographs a matte is asked for later
-    are 8 bit too. That is the one rounding that shows: no sum lies nearer to a tie
-    than 1/510 of a level, which float32 resolves.
+    are 8 bit too. That is the one rounding that shows: sums are exact in 16 bits, and
+    none lies nearer to a tie than 1/510 of a level, which float32 resolves.
 
     Args:
       foreground: uint8 [H, W, 3].
@@ -24,8 +26,13 @@ def composite(
     Returns:
       uint8 [H, W, 3].
     """
-    weight = alpha.reshape(alpha.shape[:2]).astype(np.float32)
-    return cv2.blendLinear(foreground, background, weight, 255 - weight)
+    result = np.empty_like(foreground, order="C")
+    for rows in strips(alpha.shape):
+        weight = cv2.cvtColor(alpha[rows], cv2.COLOR_GRAY2RGB)
+        total = np.multiply(foreground[rows], weight, dtype=np.uint16)
+        total += np.multiply(background[rows], 255 - weight, dtype=np.uint16)
+        cv2.convertScaleAbs(total, dst=result[rows], alpha=1 / 255)
+    return result
 
 
 def merge_alphas(alpha: np.ndarray, under: np.ndarray) -> np.ndarray:
@@ -37,12 +44,4 @@ def merge_alphas(alpha: np.ndarray, under: np.ndarray) -> np.ndarray:
     Returns:
       uint8 [H, W].
     """
-    return 255 - _divide_by_255(np.multiply(255 - alpha, 255 - under, dtype=np.uint16))
-
-
-def _divide_by_255(total: np.ndarray) -> np.ndarray:
-    """Divide and round uint16 sums up to 255 * 255, overwriting them."""
-    total += 128
-    total += total >> 8
-    total >>= 8
-    return total.astype(np.uint8)
+    return 255 - cv2.multiply(255 - alpha, 255 - under, scale=1 / 255)

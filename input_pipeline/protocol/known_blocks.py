@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-BLOCK_PX = 16  # two words of eight pixels
+BLOCK_PX = 8  # a word of eight pixels
 
 
 class KnownBlocks:

@@ -9,7 +9,7 @@ from input_pipeline.protocol.resizing import resize, resize_window
 from input_pipeline.protocol.windows import Window
 
 OPACITY_STRIDE = 64
-SAMPLED_PIXELS = 2**12  # that stand for all where means of colours are wanted
+SAMPLED_PIXELS = 2**11  # that stand for all where means of colours are wanted
 
 
 class Subject:

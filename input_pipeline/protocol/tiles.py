@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from input_pipeline.protocol.affine import source_positions
 from input_pipeline.protocol.windows import Window
 
 TILE_PX = 16
@@ -30,10 +29,10 @@ class Tiles:
     def __init__(self, window: Window, chosen: np.ndarray):
         self._window = window
         self._rows, self._columns = np.nonzero(chosen)
+        self._first_pixels = tiles_of(window)[:, chosen]
 
     def computed(
         self,
-        inverse: np.ndarray,
         compute: Callable[[np.ndarray], np.ndarray],
         *,
         rest: np.ndarray,
@@ -42,9 +41,8 @@ class Tiles:
         """Compute what the chosen tiles hold.
 
         Args:
-          inverse: [2, 3], see `affine.invert`.
-          compute: turns `affine.source_positions` of pixels, [2, tiles, TILE_PX**2],
-            into uint8 values [tiles, TILE_PX**2, *channels].
+          compute: turns tiles, [2, n] rows and columns of their first pixels, into
+            uint8 values [n, TILE_PX**2, *channels].
           rest: uint8, for each tile of `grid(window)`: the value of one not chosen.
           channels: of the values.
         Returns:
@@ -58,24 +56,33 @@ class Tiles:
         for first in range(0, len(self._rows), TILES_AT_ONCE):
             some = slice(first, first + TILES_AT_ONCE)
             rows, columns = self._rows[some], self._columns[some]
-            values = compute(self._positions(inverse, rows, columns))
+            values = compute(self._first_pixels[:, some])
             tiled[rows, :, columns] = values.reshape(len(rows), -1).view(piece)
         image = tiled.view(np.uint8).reshape(down * TILE_PX, -1, *channels)
         return image[: self._window.height, : self._window.width]
 
-    def _positions(
-        self, inverse: np.ndarray, rows: np.ndarray, columns: np.ndarray
-    ) -> np.ndarray:
-        inside = np.arange(TILE_PX)
-        down = self._window.top + TILE_PX * rows[:, None] + inside
-        across = self._window.left + TILE_PX * columns[:, None] + inside
-        positions = source_positions(inverse, down[:, :, None], across[:, None])
-        return positions.reshape(2, len(rows), TILE_PX**2)
+
+def pixels(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows [n, TILE_PX, 1] and columns [n, 1, TILE_PX] of tiles [2, n]."""
+    down, across = tiles[..., None] + np.arange(TILE_PX)
+    return down[:, :, None], across[:, None]
 
 
 def grid(window: Window) -> tuple[int, int]:
     """How many tiles it takes to cover a window, down and across."""
     return -(-window.height // TILE_PX), -(-window.width // TILE_PX)
+
+
+def covered(window: Window) -> Window:
+    """Return what the tiles of a window cover; they may reach beyond it."""
+    rows, columns = grid(window)
+    return window._replace(height=rows * TILE_PX, width=columns * TILE_PX)
+
+
+def tiles_of(window: Window) -> np.ndarray:
+    """Return rows and columns of the first pixels of all tiles: [2, down, across]."""
+    corner = np.reshape([window.top, window.left], (2, 1, 1))
+    return corner + TILE_PX * np.indices(grid(window))
 
 
 def any_in_tiles(wanted: np.ndarray) -> np.ndarray:

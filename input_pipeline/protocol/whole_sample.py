@@ -6,6 +6,8 @@ uint8; each step rounds to 8 bits. Source: spec of the published training.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from input_pipeline.protocol.affine import (
@@ -134,11 +136,14 @@ def motion_inverse(
 
 
 def jittered(
-    image: np.ndarray, rooms: tuple[float, float], jitter: Jitter
+    image: np.ndarray,
+    rooms: tuple[float, float],
+    jitter: Jitter,
+    shift: Callable[..., np.ndarray] = shift_hsv,
 ) -> np.ndarray:
-    """Apply `shift_hsv`; saturation and value by a share of their rooms."""
+    """Apply a shift of colours; saturation and value by a share of their rooms."""
     saturation, value = rooms
-    return shift_hsv(
+    return shift(
         image,
         hue_degrees=jitter.hue_degrees,
         saturation=saturation * jitter.saturation,
@@ -153,12 +158,12 @@ def complete(
     background: np.ndarray,
 ) -> Sample:
     """Composite a crop and give its arrays their final form."""
-    sample = {
-        "image": composite(foreground, background, alpha),
+    parts = {
         "trimap": trimap[..., np.newaxis],
         "alpha": alpha[..., np.newaxis],
         "foreground": foreground,
         "background": background,
     }
     # Copies, lest a crop keep its whole image in memory.
-    return {name: np.array(array, order="C") for name, array in sample.items()}
+    copies = {name: np.array(array, order="C") for name, array in parts.items()}
+    return {"image": composite(foreground, background, alpha)} | copies

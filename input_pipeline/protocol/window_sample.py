@@ -1,12 +1,13 @@
 """A training sample at the cost of what its crop shows, not of its whole images.
 
-The decisions are those of `whole_sample`, and so are crop, alpha and trimap, bit for
-bit. Only tiles that need it are warped: those whose alpha the source leaves in doubt,
-and the colours of those that are not background all over; the foreground stays black
-in the others. Colours are jittered after the warp instead of before it, by means that
-some of the pixels stand for, a second foreground and the background are resized around
-the crop alone, and colours are interpolated cubically where the protocol drew Lanczos,
-which takes four times as long: image and foreground differ by a grey level or so.
+The decisions are those of `whole_sample`, and so are crop, alpha and trimap, but for
+roundings: one position in 1500 is 1/32 pixel off. Only tiles that need it are warped:
+those whose alpha the source leaves in doubt, and the colours of those that are not
+background all over; the foreground stays black in the others. Colours are jittered
+after the warp instead of before it, in 8 bits, by means that some of the pixels stand
+for, a second foreground and the background are resized around the crop alone, and
+colours are interpolated by cheaper kernels: image and foreground differ by a grey level
+or so.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import cv2
 import numpy as np
 
-from input_pipeline.protocol.affine import outside, sample_at, source_positions
-from input_pipeline.protocol.colours import colour_rooms
+from input_pipeline.protocol import cheaper_kernels
+from input_pipeline.protocol.affine import (
+    outside,
+    sample_at,
+    sample_squares,
+    source_positions,
+)
+from input_pipeline.protocol.colours import colour_rooms, shift_hsv_coarsely
 from input_pipeline.protocol.composition import Sample
 from input_pipeline.protocol.crop_search import candidates, crop_around
 from input_pipeline.protocol.draws import Draws, Jitter, Motion
@@ -26,8 +32,15 @@ from input_pipeline.protocol.known_blocks import KnownBlocks
 from input_pipeline.protocol.layers import Subject
 from input_pipeline.protocol.recipe import Recipe
 from input_pipeline.protocol.resizing import resize_window
-from input_pipeline.protocol.tiles import TILE_PX, Tiles, any_in_tiles, grid
-from input_pipeline.protocol.trimap_synthesis import trimap_from_alpha
+from input_pipeline.protocol.tiles import (
+    TILE_PX,
+    Tiles,
+    any_in_tiles,
+    covered,
+    pixels,
+    tiles_of,
+)
+from input_pipeline.protocol.trimap_synthesis import quick_trimap, trimap_from_alpha
 from input_pipeline.protocol.whole_sample import (
     assemble_whole,
     complete,
@@ -52,9 +65,12 @@ def assemble_window(
         return assemble_whole(source, recipe, chosen, draws)
     subject = Subject(foreground, alpha)
     if draws.second is not None:
-        under = source.foreground(draws.second)
+        under, under_alpha = source.foreground(draws.second)
         of_colours, of_alpha = draws.second_interpolations
-        subject.lay_over(*under, (_of_colours(of_colours), of_alpha))
+        of_colours = cheaper_kernels.for_resize(
+            of_colours, source=under.shape, target=alpha.shape
+        )
+        subject.lay_over(under, under_alpha, (of_colours, of_alpha))
     view = _View(subject, recipe, draws.motion)
     window = _find_crop(view, draws, side=recipe.crop_px)
     if window is None:
@@ -62,19 +78,24 @@ def assemble_window(
 
     around = window.grown(_reach(draws), alpha.shape)
     wide_alpha = view.alpha(around)
-    trimap = trimap_from_alpha(
+    trimap = quick_trimap(
         wide_alpha, erosion_px=draws.erosion_px, dilation_px=draws.dilation_px
     )
     crop = window.within(around).slices
     alpha, trimap = wide_alpha[crop], trimap[crop]
     shown = any_in_tiles(trimap != TRIMAP_BACKGROUND)
     colours = view.colours(window, shown, draws.jitter)
+    background = source.background(draws.background)
     background = resize_window(
-        source.background(draws.background),
+        background,
         window,
         height=height,
         width=width,
-        interpolation=_of_colours(draws.background_interpolation),
+        interpolation=cheaper_kernels.for_resize(
+            draws.background_interpolation,
+            source=background.shape,
+            target=(height, width),
+        ),
     )
     return complete(trimap, alpha, colours, background)
 
@@ -92,21 +113,22 @@ class _View:
         """Return the opacity in a window: uint8 [height, width]."""
         if self.motion is None:
             return self.subject.alpha(window)
-        part = self._source(window)
+        part = self._source(covered(window))
         corner = np.reshape([part.left, part.top], (2, 1, 1))
         image = self.subject.alpha(part)
-        low, high = self._shadows(window)
+        low, high = self._shadows(tiles_of(window))
         opaque, clear = KnownBlocks(image).known(low - corner, high - corner)
-        return Tiles(window, ~(opaque | clear)).computed(
+
+        alpha_at = partial(
+            sample_squares,
+            image,
             self.inverse,
-            partial(
-                sample_at,
-                image,
-                interpolation=self.motion.interpolations[1],
-                corner=(part.top, part.left),
-            ),
-            rest=np.where(opaque, np.uint8(255), np.uint8(0)),
+            side=TILE_PX,
+            interpolation=self.motion.interpolations[1],
+            corner=(part.top, part.left),
         )
+        rest = np.where(opaque, np.uint8(255), np.uint8(0))
+        return Tiles(window, ~(opaque | clear)).computed(alpha_at, rest=rest)
 
     def colours(
         self, window: Window, shown: np.ndarray, jitter: Jitter | None
@@ -123,27 +145,37 @@ class _View:
         change = self._jitter(jitter)
         if self.motion is None:
             return change(self.subject.colours(window))
-        part = self._source(window)
-        image = self.subject.colours(part)
-        interpolation = _of_colours(self.motion.interpolations[0])
+        part = self._source(covered(window))
+        image, interpolation = cheaper_kernels.for_warp(
+            self.subject.colours(part), self.motion.interpolations[0]
+        )
+        warped = partial(
+            sample_squares,
+            image,
+            self.inverse,
+            side=TILE_PX,
+            interpolation=interpolation,
+            corner=(part.top, part.left),
+        )
 
-        def colours_at(positions: np.ndarray) -> np.ndarray:
-            warped = sample_at(
-                image,
-                positions,
-                interpolation=interpolation,
-                corner=(part.top, part.left),
-            )
-            colours = change(warped)
-            if jitter is not None and not self._is_inside(part):
-                # Where the warp finds nothing is nothing to jitter.
-                colours[outside(positions, *self.subject.shape)] = 0
+        def colours_at(tiles: np.ndarray) -> np.ndarray:
+            colours = change(warped(tiles))
+            if jitter is not None:
+                self._blacken_outside(colours, tiles)
             return colours
 
         black = np.zeros(shown.shape, np.uint8)
-        return Tiles(window, shown).computed(
-            self.inverse, colours_at, rest=black, channels=(3,)
-        )
+        return Tiles(window, shown).computed(colours_at, rest=black, channels=(3,))
+
+    def _blacken_outside(self, colours: np.ndarray, tiles: np.ndarray) -> None:
+        """Clear what jitter made of nothing: [n, TILE_PX**2, 3] of `tiles`, [2, n]."""
+        low, high = self._shadows(tiles)
+        end = np.reshape(self.subject.shape[::-1], (2, 1))
+        (at_edge,) = np.nonzero(((low < 0) | (high > end - 1)).any(axis=0))
+        positions = source_positions(self.inverse, *pixels(tiles[:, at_edge]))
+        beyond = outside(positions, *self.subject.shape).reshape(-1, TILE_PX**2)
+        some, pixel = np.nonzero(beyond)
+        colours[at_edge[some], pixel] = 0
 
     def doubtful_alpha(self, window: Window) -> np.ndarray | None:
         """Return the opacity in a window of a few pixels, unless it is plainly known.
@@ -165,15 +197,18 @@ class _View:
         )
 
     def _source(self, window: Window) -> Window:
-        """Return what the tiles of a window are interpolated from; never empty."""
-        low, high = self._shadows(window)
-        left, top = low.min((1, 2))
-        right, bottom = high.max((1, 2))
-        height, width = self.subject.shape
-        (top, bottom), (left, right) = (
-            (min(max(int(first), 0), side - 1), max(min(int(last) + 2, side), 1))
-            for first, last, side in ((top, bottom, height), (left, right, width))
-        )
+        """Return what a window is interpolated from; never empty."""
+        down = window.top, window.top + window.height - 1
+        across = window.left, window.left + window.width - 1
+        spans = []
+        for (by_x, by_y, start), side in zip(
+            self.inverse.tolist(), self.subject.shape[::-1], strict=True
+        ):
+            corners = [by_x * x + by_y * y + start for y in down for x in across]
+            first = int(min(corners)) - SUPPORT_PX - 1
+            end = int(max(corners)) + SUPPORT_PX + 3
+            spans.append((min(max(first, 0), side - 1), max(min(end, side), 1)))
+        (left, right), (top, bottom) = spans
         return Window(top, left, max(bottom - top, 1), max(right - left, 1))
 
     def _is_inside(self, part: Window) -> bool:
@@ -182,27 +217,26 @@ class _View:
         around = Window(top - 1, left - 1, height + 2, width + 2)
         return part.grown(1, self.subject.shape) == around
 
-    def _shadows(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """Bound what the tiles of a window are interpolated from.
+    def _shadows(self, tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Bound what tiles are interpolated from.
 
+        Args:
+          tiles: [2, ...] rows and columns of their first pixels.
         Returns:
-          First and last x and y in the source: [2, rows, columns] each.
+          First and last x and y in the source: [2, ...] each.
         """
-        rows, columns = grid(window)
-        half = (TILE_PX - 1) / 2
-        down = window.top + half + TILE_PX * np.arange(rows)
-        across = window.left + half + TILE_PX * np.arange(columns)
-        by_x, by_y, start = self.inverse.T[..., None, None]
-        centres = by_x * across + by_y * down[:, None] + start
-        extent = np.abs(self.inverse[:, :2]).sum(1)[:, None, None] * half
-        extent += SUPPORT_PX + 1
+        centres = tiles[::-1] + (TILE_PX - 1) / 2
+        by_x, by_y, start = self.inverse.T.reshape(3, 2, *[1] * (tiles.ndim - 1))
+        centres = by_x * centres[0] + by_y * centres[1] + start
+        extent = np.abs(by_x) + np.abs(by_y)
+        extent = extent * (TILE_PX - 1) / 2 + SUPPORT_PX + 1
         return centres - extent, centres + extent
 
     def _jitter(self, jitter: Jitter | None) -> Callable[[np.ndarray], np.ndarray]:
         if jitter is None:
             return lambda colours: colours
         rooms = colour_rooms(*self.subject.sampled())
-        return lambda colours: jittered(colours, rooms, jitter)
+        return lambda colours: jittered(colours, rooms, jitter, shift_hsv_coarsely)
 
 
 def _find_crop(view: _View, draws: Draws, *, side: int) -> Window | None:
@@ -224,12 +258,6 @@ def _find_crop(view: _View, draws: Draws, *, side: int) -> Window | None:
         if trimap[top, left] == TRIMAP_UNKNOWN:
             return crop_around(row, column, height=height, width=width, side=side)
     return None
-
-
-def _of_colours(interpolation: int) -> int:
-    """Return how colours are interpolated in place of what was drawn."""
-    is_slow = interpolation == cv2.INTER_LANCZOS4
-    return cv2.INTER_CUBIC if is_slow else interpolation
 
 
 def _reach(draws: Draws) -> int:
