@@ -44,7 +44,7 @@ def run(mesh, config: StepConfig | None = None):
     which rounding flips where it is almost zero.
     """
     model = initial_network(TMFNetConfig(width=0.05), seed=0)
-    optimizer = optax.sgd(0.003)
+    optimizer = optax.sgd(0.001)
     state = place(mesh, create_state(model, optimizer))
     step = make_train_step(
         model, optimizer, config=config, shardings=state_shardings(mesh, state)
