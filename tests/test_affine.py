@@ -109,3 +109,38 @@ def test_outside_is_what_nearest_finds_no_pixel_for():
     beyond = affine.outside(positions, 40, 50)
     assert 0 < beyond.sum() < beyond.size
     np.testing.assert_array_equal(beyond, nearest == 0)
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("scale", [(0.9, 1.2), (0.01, 0.03)])
+def test_squares_lie_where_their_pixels_do(interpolation, scale):
+    image = cv2.resize(random_image(np.random.default_rng(13)), (90, 70))
+    motion = MOTION | {"scale": scale}
+    inverse = affine.invert(affine.affine_matrix(height=70, width=90, **motion))
+    squares, side = np.array([[-16, 0, 32, 60], [80, 0, 40, 0]]), 16
+    down, across = squares[..., None] + np.arange(side)
+    positions = affine.source_positions(inverse, down[:, :, None], across[:, None])
+    expected, found = (
+        array.reshape(4, side**2, 3).astype(int)
+        for array in (
+            affine.sample_at(
+                image[5:, 7:],
+                positions.reshape(2, 4, -1),
+                interpolation=interpolation,
+                corner=(5, 7),
+            ),
+            affine.sample_squares(
+                image[5:, 7:],
+                inverse,
+                squares,
+                side=side,
+                interpolation=interpolation,
+                corner=(5, 7),
+            ),
+        )
+    )
+    assert expected.any()
+    differing = (found != expected).any(axis=-1)
+    assert differing.mean() < 0.01
+    if interpolation != cv2.INTER_NEAREST:  # 1/32 pixel is little
+        assert np.abs(found - expected).max() <= 16

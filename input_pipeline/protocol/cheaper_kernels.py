@@ -15,10 +15,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-# What a cubic kernel adds to linear interpolation is a share of the second difference,
-# 0.06 to 0.16 by the place between two pixels; this one is off by least.
+# What a cubic kernel adds to linear interpolation is a share of the second difference
+# that depends on the place between two pixels; this one, of 0.06 to 0.16, does best.
 SHARPENING = 0.1
-AREA_REDUCTION = 1.5  # from which on a mean over cells is not replaced
+AREA_REDUCTION = 1.5  # from which on a mean over cells is not replaced; nor below 1
 
 _KERNEL = np.array([-SHARPENING, 1 + 2 * SHARPENING, -SHARPENING])
 
@@ -53,7 +53,9 @@ def for_resize(
     """
     if interpolation == cv2.INTER_LANCZOS4:
         return cv2.INTER_CUBIC
-    ratios = [there / here for there, here in zip(source, target[:2], strict=False)]
-    if interpolation == cv2.INTER_AREA and max(ratios) < AREA_REDUCTION:
+    reduced = (there / here for there, here in zip(source, target[:2], strict=False))
+    if interpolation == cv2.INTER_AREA and all(
+        1 <= times < AREA_REDUCTION for times in reduced
+    ):
         return cv2.INTER_LINEAR
     return interpolation

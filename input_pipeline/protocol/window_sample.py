@@ -83,6 +83,8 @@ def assemble_window(
     )
     crop = window.within(around).slices
     alpha, trimap = wide_alpha[crop], trimap[crop]
+    if not (trimap == TRIMAP_UNKNOWN).any():
+        return None  # the one unknown pixel is known, 1/32 pixel beside
     shown = any_in_tiles(trimap != TRIMAP_BACKGROUND)
     colours = view.colours(window, shown, draws.jitter)
     background = source.background(draws.background)
