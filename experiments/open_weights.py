@@ -25,6 +25,7 @@ from ml_collections import ConfigDict
 
 from experiments import launch
 from experiments.configs import open_lite
+from experiments.huge_pages import restart_with_huge_pages
 from experiments.open_data import SOURCES_FILE, collect
 from experiments.train import train
 from experiments.workdir import CARD_VALUES_FILE, WEIGHTS_FILE
@@ -43,12 +44,7 @@ from tmfnet_jax.model_card import (
     weights_notes,
     write_model_card,
 )
-from tmfnet_jax.weights import (
-    REFINE_ENTRY,
-    fingerprint,
-    read_weights,
-    write_weights,
-)
+from tmfnet_jax.weights import REFINE_ENTRY, fingerprint, read_weights, write_weights
 
 NAME = "lite"
 SHIPPED_DTYPE = np.float16
@@ -58,11 +54,11 @@ def main() -> None:
     """Collect, train and publish."""
     options = flags.FLAGS
     folder, data = Path(options.folder), Path(options.data)
-    if not options.smoke:
-        collect(data, packages=Path(options.packages) if options.packages else None)
     stages = stages_from(options.first)
     if (options.first is None) != (options.start is None):
         raise InputError("--first and --start belong together: a stage, its weights")
+    if not options.smoke:
+        collect(data, packages=Path(options.packages) if options.packages else None)
     train_stages(
         folder,
         data=None if options.smoke else data,
@@ -204,6 +200,7 @@ def measured(folder: Path, weights_sha256: str) -> Validation:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     flags.DEFINE_string("folder", "runs/open", "Where the workdirs and weights go.")
     flags.DEFINE_string("data", "data/open", "Where the free data go.")
     flags.DEFINE_string("packages", None, "Folder of package files fetched before.")
