@@ -12,7 +12,12 @@ from tmfnet_jax.inference import Matting
 from tmfnet_jax.model import TMFNetConfig
 from tmfnet_jax.model_card import ModelCard, weights_notes, write_model_card
 from tmfnet_jax.parameters import initial_network, named_arrays
-from tmfnet_jax.weights import fingerprint, read_weights, write_weights
+from tmfnet_jax.weights import (
+    fingerprint,
+    read_weights,
+    wants_refinement,
+    write_weights,
+)
 
 SHIPPED_BYTES = 8e6  # at most
 
@@ -67,6 +72,7 @@ def test_what_is_shipped_is_small_free_and_loads():
     assert weights.path.stat().st_size <= SHIPPED_BYTES
     assert "Apache-2.0" in weights.card
     assert fingerprint(weights.name)[0].width == 0.25
+    assert wants_refinement(weights.name)
     sources = weights.path.with_suffix(".csv").read_text().splitlines()
     assert len(sources) > 200
     # A white square on black: whatever the training, alpha follows it.

@@ -66,6 +66,21 @@ def test_types_of_image_agree():
     np.testing.assert_allclose(of_floats, of_bytes, atol=0.02)
 
 
+@pytest.mark.parametrize("size", [(40, 50), (300, 280)])
+def test_colours_without_a_covariance_stay_finite(size):
+    """A lone pixel is fitted by every window it is in: nothing binds it."""
+    lone, board, stripes = (np.zeros((*size, 3), np.uint8) for _ in range(3))
+    lone[20, 20] = 255
+    board[np.indices(size).sum(0) % 2 == 1] = 255
+    stripes[:, ::2] = 255
+    trimap = np.full(size, 128, np.uint8)
+    trimap[:5], trimap[-5:] = 0, 255
+    alpha = np.where(trimap == 128, np.float32(0.5), trimap / np.float32(255))
+    for image in (lone, board, stripes):
+        after = refined(image, trimap, alpha)
+        assert after.min() >= 0 and after.max() <= 1  # neither holds for NaN
+
+
 def test_blocks_do_not_show(monkeypatch):
     image, trimap, alpha = scene(200, 190)
     before = hesitant(alpha, trimap)
@@ -73,7 +88,9 @@ def test_blocks_do_not_show(monkeypatch):
     whole = refined(image, trimap, before)
     monkeypatch.setattr(refinement, "WHOLE_PX", 180 * 180)  # the finest level's is more
     monkeypatch.setattr(refinement, "BLOCK_PX", 64)
-    in_blocks = refined(image, trimap, before)
+    calls: list[tuple[int, int]] = []
+    in_blocks = refined(image, trimap, before, progress=lambda *at: calls.append(at))
+    assert calls == [(i, 12) for i in range(1, 13)]  # 4 x 3 blocks of 64
     np.testing.assert_allclose(in_blocks, whole, atol=0.01)
     assert not np.array_equal(in_blocks, whole)
 
@@ -93,6 +110,11 @@ def test_a_network_with_refinement():
     model = initial_network(TMFNetConfig(width=0.05), seed=0)
     image, trimap, _ = scene(48, 64)
     plain = Matting(model).alpha(image, trimap)
-    got = Matting(model, refine=True).alpha(image, trimap)
+    calls: list[tuple[int, int]] = []
+    got = Matting(model, refine=True).alpha(
+        image, trimap, progress=lambda *at: calls.append(at)
+    )
+    assert calls == sorted(calls)
+    assert calls[-1] == (1000, 1000)
     np.testing.assert_array_equal(got, refined(image, trimap, plain))
     assert not np.array_equal(got, plain)

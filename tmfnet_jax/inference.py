@@ -35,6 +35,7 @@ from tmfnet_jax.weights import read_weights, wants_refinement
 # images leave a device idle.
 BATCH_PIXELS = 2**20
 PROGRESS_STEPS = 1000
+NETWORK_SHARE = 0.5  # of the progress, where a refinement follows
 
 _log = logging.getLogger(__name__)
 
@@ -130,14 +131,22 @@ class Matting:
         trimap, _ = canonical_trimap(trimap)
         if image.shape[:2] != trimap.shape:
             raise InputError(size_mismatch(image, trimap))
+        predicting, refining = progress, None
+        if self.refine:
+            predicting = _part(progress, 0, NETWORK_SHARE)
+            refining = _part(progress, NETWORK_SHARE, 1)
         if (trimap == TRIMAP_UNKNOWN).any():
             with self._lock:
-                alpha = self._predict(image, trimap, tta, progress)
+                alpha = self._predict(image, trimap, tta, predicting)
         else:
             alpha = np.empty(trimap.shape, np.float32)
         alpha[trimap == TRIMAP_BACKGROUND] = 0
         alpha[trimap == TRIMAP_FOREGROUND] = 1
-        return refined(image, trimap, alpha) if self.refine else alpha
+        if self.refine:
+            alpha = refined(image, trimap, alpha, progress=refining)
+            if progress is not None:
+                progress(PROGRESS_STEPS, PROGRESS_STEPS)
+        return alpha
 
     def cutout(
         self,
@@ -243,6 +252,18 @@ class Matting:
                 if not _out_of_memory(error):
                     raise
         raise MemoryError(f"out of memory at {width}x{height} pixels")
+
+
+def _part(progress: Progress | None, first: float, last: float) -> Progress | None:
+    """Return what tells of a part of the whole as such."""
+    if progress is None:
+        return None
+
+    def tell(done: int, total: int) -> None:
+        share = first + (last - first) * done / total
+        progress(round(PROGRESS_STEPS * share), PROGRESS_STEPS)
+
+    return tell
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -10,6 +10,7 @@ conjugate gradients, because solved to the end they would blur what was decided.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -32,7 +33,16 @@ BLOCK_PX = 384
 HALO_PX = 64
 
 
-def refined(image: np.ndarray, trimap: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+Progress = Callable[[int, int], None]
+
+
+def refined(
+    image: np.ndarray,
+    trimap: np.ndarray,
+    alpha: np.ndarray,
+    *,
+    progress: Progress | None = None,
+) -> np.ndarray:
     """Refine a network's alpha.
 
     Memory is bounded: a level too large to be solved as a whole is solved in blocks,
@@ -42,16 +52,18 @@ def refined(image: np.ndarray, trimap: np.ndarray, alpha: np.ndarray) -> np.ndar
       image: [H, W, 3] RGB, uint8 or float32 in [0, 1].
       trimap: [H, W] uint8, 0, 128, 255.
       alpha: [H, W] float32 in [0, 1]; what the trimap knows is taken for true.
+      progress: called with blocks of the finest level done and their number, where it
+        is solved in blocks.
     Returns:
       [H, W] float32 in [0, 1], changed where the trimap does not know.
     """
     unknown = trimap == TRIMAP_UNKNOWN
-    result = _from_coarse(image, unknown, alpha, level=0)
+    result = _from_coarse(image, unknown, alpha, level=0, progress=progress)
     widened = np.clip((result - SHRINKAGE) / (1 - 2 * SHRINKAGE), 0, 1)
     return np.where(unknown, widened, alpha)
 
 
-def _from_coarse(image, unknown, alpha, *, level) -> np.ndarray:
+def _from_coarse(image, unknown, alpha, *, level, progress=None) -> np.ndarray:
     if min(alpha.shape) < matting_laplacian.WINDOW or not unknown.any():
         return alpha
     start, coarsest = alpha, min(alpha.shape) <= COARSEST_PX
@@ -69,7 +81,8 @@ def _from_coarse(image, unknown, alpha, *, level) -> np.ndarray:
         deciding = level > 0 or coarsest
         return _solved(image, unknown, alpha, start, level=level, deciding=deciding)
     result = start.copy()
-    for core in itertools.product(*map(_blocks, alpha.shape)):
+    cores = [*itertools.product(*map(_blocks, alpha.shape))]
+    for done, core in enumerate(cores, 1):
         if unknown[core].any():
             wide = tuple(map(_with_halo, core, alpha.shape))
             around = image[wide], unknown[wide], alpha[wide], start[wide]
@@ -78,6 +91,8 @@ def _from_coarse(image, unknown, alpha, *, level) -> np.ndarray:
                 for c, w in zip(core, wide, strict=True)
             )
             result[core] = _solved(*around, level=level, deciding=False)[inner]
+        if progress is not None:
+            progress(done, len(cores))
     return result
 
 

@@ -22,7 +22,8 @@ def add(commands) -> None:
         "Each size runs in a process of its own on a random image, nearly all of it\n"
         "unknown: no other image of that size takes longer. The share is that of the\n"
         "rate at which this machine multiplies matrices, measured beside it; other\n"
-        "programs that run meanwhile falsify both.\n\n"
+        "programs that run meanwhile falsify both. Weights that recommend refinement\n"
+        "are measured with it, and a share then says little.\n\n"
         "example: tmfnet bench --sizes 512 1024 4000x3867",
     )
     add_network(parser)
