@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tmfnet_jax import convolution
 from tmfnet_jax.convolution import convolve, convolve_plain
 
 
@@ -34,6 +35,18 @@ def test_gradients_are_those_of_the_plain_form(size, stride, dilation):
     for ours, plain in zip(results(convolve), results(convolve_plain), strict=True):
         assert float(jnp.abs(plain).max()) > 0
         np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("most_copied", "few"), [(1 << 20, 0), (0, 0), (0, 16)])
+def test_every_form_gives_the_same_gradients(monkeypatch, most_copied, few):
+    monkeypatch.setattr(convolution, "MOST_COPIED_BYTES", most_copied)
+    monkeypatch.setattr(convolution, "FEW_CHANNELS", few)
+    x, kernel, dy = draw(3, 1)
+    ours = jax.vjp(lambda *a: convolve(*a, 1, 1), x, kernel)[1](dy)
+    plain = jax.vjp(lambda *a: convolve_plain(*a, 1, 1), x, kernel)[1](dy)
+    for got, expected in zip(ours, plain, strict=True):
+        assert float(jnp.abs(expected).max()) > 0
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_bfloat16_gradients_are_bfloat16_and_near():

@@ -16,7 +16,8 @@ def glibc(monkeypatch):
 
 def test_sets_the_variable_and_keeps_the_others():
     environment = huge_pages._environment({"A": "1"}, ON_DEMAND)
-    assert environment == {"A": "1", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    assert environment == {"A": "1", "GLIBC_TUNABLES": huge_pages.SETTING}
+    assert "hugetlb=1:" in huge_pages.SETTING
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,16 @@ def test_restarts_with_the_same_arguments(monkeypatch):
     assert program == huge_pages.sys.executable
     assert arguments == huge_pages.sys.orig_argv
     assert environment == {"A": "1"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "tunables", "expected"),
+    [
+        ("", huge_pages.SETTING, True),
+        ("", "glibc.malloc.hugetlb=1", False),
+        ("--xla_force_host_platform_device_count=8", huge_pages.SETTING, False),
+    ],
+)
+def test_computes_in_the_main_thread(flags, tunables, expected):
+    current = {"XLA_FLAGS": flags, "GLIBC_TUNABLES": tunables}
+    assert huge_pages._in_main_thread(current) is expected

@@ -1,12 +1,23 @@
-"""Convolution of images; in training, 1x1 kernels are matrix products."""
+"""Convolution of images, and in training the forms of it that suit CPUs.
+
+XLA's convolutions are slow on CPUs where a kernel has few channels, and the gradient
+of a kernel is to XLA a convolution whose window is the whole image. Matrix products of
+shifted copies do the same work several times as fast (docs/benchmarks.md).
+"""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+from operator import add
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+FEW_CHANNELS = 16  # fewer do not fill the vectors of a CPU
+# Shifted copies of more than this leave a CPU's caches, and the product waits for them.
+MOST_COPIED_BYTES = 32 << 20
 
 
 def convolve_plain(
@@ -38,17 +49,13 @@ def convolve_plain(
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
-    """Convolve as `convolve_plain`, with a faster backward pass.
-
-    Autodiff makes the gradient of a 1x1 kernel a convolution whose window is the
-    whole image, up to 13 times slower on a CPU than the matrix product that it is.
-    """
-    return convolve_plain(x, kernel, stride, dilation)
+    """Convolve as `convolve_plain`, with a backward pass that suits CPUs."""
+    return _convolve(x, kernel, stride, dilation)
 
 
 def _forward(x, kernel, stride, dilation):
     if kernel.shape[0] > 1:
-        y = convolve_plain(x, kernel, stride, dilation)
+        y = _convolve(x, kernel, stride, dilation)
     else:
         # As the backward pass reads x: what a CPU fuses into x is computed once.
         b, h, w, _ = x[:, ::stride, ::stride].shape
@@ -59,14 +66,8 @@ def _forward(x, kernel, stride, dilation):
 def _backward(stride, dilation, residuals, dy):
     x, kernel = residuals
     if kernel.shape[0] > 1:
-        plain = partial(convolve_plain, stride=stride, dilation=dilation)
-        return jax.vjp(plain, x, kernel)[1](dy)
-    dkernel = lax.dot_general(
-        _rows(x, stride),
-        _rows(dy, 1),
-        (((0,), (0,)), ((), ())),
-        preferred_element_type=jnp.float32,
-    )
+        return _wide_backward(x, kernel, stride, dilation, dy)
+    dkernel = _product_over_pixels(_rows(x, stride), _rows(dy, 1))
     dx = (_rows(dy, 1) @ kernel[0, 0].T).reshape(*dy.shape[:3], -1)
     if stride > 1:
         between = [
@@ -79,6 +80,83 @@ def _backward(stride, dilation, residuals, dy):
 
 
 convolve.defvjp(_forward, _backward)
+
+
+def _wide_backward(x, kernel, stride, dilation, dy):
+    """Return the gradients of x and of a kernel of more than one tap."""
+    plain = partial(convolve_plain, stride=stride, dilation=dilation)
+    if stride > 1:
+        return jax.vjp(plain, x, kernel)[1](dy)
+    mirrored = kernel[::-1, ::-1].swapaxes(2, 3)
+    dx = _convolve(dy, mirrored, 1, dilation)
+
+    def by_autodiff(x, dy):
+        return jax.vjp(lambda kernel: plain(x, kernel), kernel)[1](dy)[0]
+
+    def by_product(x, dy):
+        return _kernel_gradient(x, dy, kernel.shape[0], dilation).astype(kernel.dtype)
+
+    copied = kernel.shape[0] * (x.nbytes + dy.nbytes)
+    form = by_product if copied <= MOST_COPIED_BYTES else by_autodiff
+    return dx, _on_cpus(form, by_autodiff)(x, dy)
+
+
+def _convolve(x, kernel, stride, dilation):
+    plain = partial(convolve_plain, stride=stride, dilation=dilation)
+    few = min(kernel.shape[2:]) < FEW_CHANNELS
+    if stride > 1 or kernel.shape[0] == 1 or not few:
+        return plain(x, kernel)
+    return _on_cpus(partial(_convolve_by_product, dilation=dilation), plain)(x, kernel)
+
+
+def _on_cpus(form: Callable, elsewhere: Callable) -> Callable[..., jax.Array]:
+    return partial(lax.platform_dependent, cpu=form, default=elsewhere)
+
+
+def _convolve_by_product(x: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
+    """Convolve, stride 1: all kernel rows in one product, whose parts are added."""
+    size, _, inputs, outputs = kernel.shape
+    b, h, w, _ = x.shape
+    beside = _shifted(_pad(x, 1, size, dilation), 2, range(size), dilation)
+    by_row = kernel.transpose(1, 2, 0, 3).reshape(size * inputs, size * outputs)
+    rows = (_rows(beside, 1) @ by_row).reshape(b, -1, w, size, outputs)
+    return reduce(add, (rows[:, dilation * i :][:, :h, :, i] for i in range(size)))
+
+
+def _kernel_gradient(
+    x: jax.Array, dy: jax.Array, size: int, dilation: int
+) -> jax.Array:
+    """Return the gradient of a kernel, [size, size, I, O] float32, stride 1.
+
+    Shifts along rows are made of x, those along columns of dy: one product of three
+    and three copies of a 3x3 kernel's, where patches would take nine.
+    """
+    beside = _shifted(x, 2, range(size), dilation)
+    above = _shifted(dy, 1, range(size)[::-1], dilation)
+    product = _product_over_pixels(_rows(beside, 1), _rows(above, 1))
+    return product.reshape(size, x.shape[-1], size, -1).transpose(2, 0, 1, 3)
+
+
+def _shifted(x: jax.Array, axis: int, taps: Sequence[int], dilation: int) -> jax.Array:
+    """Join what each tap of a kernel reads along an axis, [..., taps C]."""
+    length = x.shape[axis]
+    padded = _pad(x, axis, len(taps), dilation)
+    parts = [
+        lax.slice_in_dim(padded, dilation * tap, dilation * tap + length, axis=axis)
+        for tap in taps
+    ]
+    return jnp.concatenate(parts, -1)
+
+
+def _pad(x: jax.Array, axis: int, size: int, dilation: int) -> jax.Array:
+    pad = dilation * (size // 2)
+    return jnp.pad(x, [(pad, pad) if i == axis else (0, 0) for i in range(x.ndim)])
+
+
+def _product_over_pixels(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Multiply [pixels, I] with [pixels, O] to [I, O] float32."""
+    contracted = (((0,), (0,)), ((), ()))
+    return lax.dot_general(a, b, contracted, preferred_element_type=jnp.float32)
 
 
 def _rows(x: jax.Array, stride: int) -> jax.Array:
