@@ -1,13 +1,14 @@
-"""Convolution of images, and in training the forms of it that suit CPUs.
+"""Convolution of images, with a backward pass that suits CPUs.
 
-XLA's convolutions are slow on CPUs where a kernel has few channels, and the gradient
-of a kernel is to XLA a convolution whose window is the whole image. Matrix products of
-shifted copies do the same work several times as fast (docs/benchmarks.md).
+Autodiff makes the gradient of a kernel a convolution whose window is the whole image,
+and XLA's convolutions are slow on CPUs where channels are few. Matrix products, for
+wider kernels those of shifted copies, do the same work several times as fast
+(docs/benchmarks.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial, reduce
 from operator import add
 
@@ -50,12 +51,12 @@ def convolve_plain(
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
     """Convolve as `convolve_plain`, with a backward pass that suits CPUs."""
-    return _convolve(x, kernel, stride, dilation)
+    return convolve_plain(x, kernel, stride, dilation)
 
 
 def _forward(x, kernel, stride, dilation):
     if kernel.shape[0] > 1:
-        y = _convolve(x, kernel, stride, dilation)
+        y = convolve_plain(x, kernel, stride, dilation)
     else:
         # As the backward pass reads x: what a CPU fuses into x is computed once.
         b, h, w, _ = x[:, ::stride, ::stride].shape
@@ -66,7 +67,7 @@ def _forward(x, kernel, stride, dilation):
 def _backward(stride, dilation, residuals, dy):
     x, kernel = residuals
     if kernel.shape[0] > 1:
-        return _wide_backward(x, kernel, stride, dilation, dy)
+        return _backward_of_wide(x, kernel, dy, stride, dilation)
     dkernel = _product_over_pixels(_rows(x, stride), _rows(dy, 1))
     dx = (_rows(dy, 1) @ kernel[0, 0].T).reshape(*dy.shape[:3], -1)
     if stride > 1:
@@ -82,35 +83,30 @@ def _backward(stride, dilation, residuals, dy):
 convolve.defvjp(_forward, _backward)
 
 
-def _wide_backward(x, kernel, stride, dilation, dy):
+def _backward_of_wide(x, kernel, dy, stride, dilation):
     """Return the gradients of x and of a kernel of more than one tap."""
-    plain = partial(convolve_plain, stride=stride, dilation=dilation)
+    by_autodiff = partial(_autodiff, stride=stride, dilation=dilation)
     if stride > 1:
-        return jax.vjp(plain, x, kernel)[1](dy)
-    mirrored = kernel[::-1, ::-1].swapaxes(2, 3)
-    dx = _convolve(dy, mirrored, 1, dilation)
-
-    def by_autodiff(x, dy):
-        return jax.vjp(lambda kernel: plain(x, kernel), kernel)[1](dy)[0]
-
-    def by_product(x, dy):
-        return _kernel_gradient(x, dy, kernel.shape[0], dilation).astype(kernel.dtype)
-
-    copied = kernel.shape[0] * (x.nbytes + dy.nbytes)
-    form = by_product if copied <= MOST_COPIED_BYTES else by_autodiff
-    return dx, _on_cpus(form, by_autodiff)(x, dy)
+        return by_autodiff(x, kernel, dy)
+    by_products = partial(_products, dilation=dilation)
+    return lax.platform_dependent(x, kernel, dy, cpu=by_products, default=by_autodiff)
 
 
-def _convolve(x, kernel, stride, dilation):
+def _autodiff(x, kernel, dy, *, stride, dilation):
     plain = partial(convolve_plain, stride=stride, dilation=dilation)
-    few = min(kernel.shape[2:]) < FEW_CHANNELS
-    if stride > 1 or kernel.shape[0] == 1 or not few:
-        return plain(x, kernel)
-    return _on_cpus(partial(_convolve_by_product, dilation=dilation), plain)(x, kernel)
+    return jax.vjp(plain, x, kernel)[1](dy)
 
 
-def _on_cpus(form: Callable, elsewhere: Callable) -> Callable[..., jax.Array]:
-    return partial(lax.platform_dependent, cpu=form, default=elsewhere)
+def _products(x, kernel, dy, *, dilation):
+    """Return both gradients, stride 1, by products where those are faster."""
+    dx, dkernel = _autodiff(x, kernel, dy, stride=1, dilation=dilation)
+    if min(kernel.shape[2:]) < FEW_CHANNELS:
+        mirrored = kernel[::-1, ::-1].swapaxes(2, 3)
+        dx = _convolve_by_product(dy, mirrored, dilation)
+    size = kernel.shape[0]
+    if size * (x.nbytes + dy.nbytes) <= MOST_COPIED_BYTES:
+        dkernel = _kernel_gradient(x, dy, size, dilation).astype(kernel.dtype)
+    return dx, dkernel
 
 
 def _convolve_by_product(x: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
