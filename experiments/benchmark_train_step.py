@@ -19,7 +19,7 @@ from flax import nnx
 from ml_collections import config_flags
 
 from experiments import launch
-from experiments.huge_pages import restart_with_huge_pages
+from experiments.kept_memory import restart_keeping_memory
 from tmfnet_jax.model import TMFNetConfig, network_input
 from tmfnet_jax.optim import OptimizerConfig, make_optimizer
 from tmfnet_jax.parameters import initial_network
@@ -98,7 +98,7 @@ def _times(call: Callable, repeats: int) -> tuple[list[float], list[float]]:
 
 
 if __name__ == "__main__":
-    restart_with_huge_pages()
+    restart_keeping_memory()
     config_flags.DEFINE_config_file("config", None, "Config file.", lock_config=True)
     flags.DEFINE_integer("repeats", 10, "Timed runs of each.", lower_bound=1)
     flags.mark_flags_as_required(["config"])

@@ -25,7 +25,7 @@ from ml_collections import ConfigDict
 
 from experiments import launch
 from experiments.configs import open_lite
-from experiments.huge_pages import restart_with_huge_pages
+from experiments.kept_memory import restart_keeping_memory
 from experiments.open_data import SOURCES_FILE, collect
 from experiments.train import train
 from experiments.workdir import CARD_VALUES_FILE, WEIGHTS_FILE
@@ -200,7 +200,7 @@ def measured(folder: Path, weights_sha256: str) -> Validation:
 
 
 if __name__ == "__main__":
-    restart_with_huge_pages()
+    restart_keeping_memory()
     flags.DEFINE_string("folder", "runs/open", "Where the workdirs and weights go.")
     flags.DEFINE_string("data", "data/open", "Where the free data go.")
     flags.DEFINE_string("packages", None, "Folder of package files fetched before.")

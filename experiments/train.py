@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from experiments import launch
 from experiments.export import export
-from experiments.huge_pages import restart_with_huge_pages
+from experiments.kept_memory import restart_keeping_memory
 from experiments.training_batches import make_batches
 from experiments.validation import Validator
 from experiments.watch import FiniteGuard, Profiler, Speedometer
@@ -256,7 +256,7 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    restart_with_huge_pages()
+    restart_keeping_memory()
     config_flags.DEFINE_config_file("config", None, "Config file.", lock_config=True)
     flags.DEFINE_string("workdir", None, "Folder of the run.")
     flags.DEFINE_integer("profile", 0, "Trace so many steps to WORKDIR/profile.")

@@ -17,7 +17,7 @@ from absl import flags
 
 from experiments import launch
 from experiments.configs import demo as demo_config
-from experiments.huge_pages import restart_with_huge_pages
+from experiments.kept_memory import restart_keeping_memory
 from experiments.panels import grey, stack
 from experiments.peers import peer
 from experiments.train import train
@@ -153,7 +153,7 @@ def cut_out(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    restart_with_huge_pages()
+    restart_keeping_memory()
     flags.DEFINE_string("workdir", "runs/demo", "Folder to write to.")
     flags.DEFINE_boolean("train", False, "Train weights first, in a few minutes.")
     launch.run(main)

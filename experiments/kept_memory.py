@@ -1,11 +1,10 @@
-"""Huge pages for the arrays of a training on CPUs, kept from step to step.
+"""Memory that a training on CPUs keeps from step to step, in huge pages.
 
 A step takes its temporary arrays, some hundreds of megabytes, from the system and
-gives them back. In pages of 4 kB the system spends about a fifth of the step's CPU
-time on that, in huge ones a tenth, and nothing where glibc keeps the memory. It asks
-for huge pages, and keeps what it has, only if told so before a process starts, hence
-the second start. It keeps large arrays of the main thread alone: steps are computed
-there, not in a thread of their own.
+gives them back: a fifth of the step's CPU time in pages of 4 kB, a tenth in huge ones.
+glibc asks for huge ones, and keeps what it has, only if told so before a process
+starts, hence the second start. It keeps large arrays of the main thread alone, hence
+steps are computed there and not in a thread of their own.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ _SEVERAL_DEVICES = "host_platform_device_count"  # they must compute side by sid
 _SYSTEM = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
-def restart_with_huge_pages() -> None:
-    """Start this program again, as the same process, with huge pages that are kept.
+def restart_keeping_memory() -> None:
+    """Start this program again, as the same process, with memory kept in huge pages.
 
     Does nothing where the user has set GLIBC_TUNABLES, however, where the system has no
     huge pages on demand, or without glibc. Call it before anything is opened and before
