@@ -22,7 +22,6 @@ SETTING = ":".join(
     f"glibc.malloc.{name}={value}"
     for name, value in (("hugetlb", 1), ("mmap_max", 0), ("trim_threshold", 1 << 40))
 )
-_SEVERAL_DEVICES = "host_platform_device_count"  # they must compute side by side
 _SYSTEM = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
@@ -35,13 +34,8 @@ def restart_keeping_memory() -> None:
     """
     if environment := _environment(os.environ, _system_setting()):
         os.execve(sys.executable, sys.orig_argv, environment)
-    if _in_main_thread(os.environ):
+    if os.environ.get(VARIABLE) == SETTING:
         jax.config.update("jax_cpu_enable_async_dispatch", False)
-
-
-def _in_main_thread(current: Mapping[str, str]) -> bool:
-    several = _SEVERAL_DEVICES in current.get("XLA_FLAGS", "")
-    return current.get(VARIABLE) == SETTING and not several
 
 
 def _environment(current: Mapping[str, str], system: str) -> dict[str, str] | None:

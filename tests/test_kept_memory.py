@@ -50,13 +50,12 @@ def test_restarts_with_the_same_arguments(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("flags", "tunables", "expected"),
-    [
-        ("", kept_memory.SETTING, True),
-        ("", "glibc.malloc.hugetlb=1", False),
-        ("--xla_force_host_platform_device_count=8", kept_memory.SETTING, False),
-    ],
+    ("tunables", "expected"),
+    [(kept_memory.SETTING, [False]), ("glibc.malloc.hugetlb=1", []), ("", [])],
 )
-def test_computes_in_the_main_thread(flags, tunables, expected):
-    current = {"XLA_FLAGS": flags, "GLIBC_TUNABLES": tunables}
-    assert kept_memory._in_main_thread(current) is expected
+def test_computes_in_the_main_thread(monkeypatch, tunables, expected):
+    monkeypatch.setenv(kept_memory.VARIABLE, tunables)
+    calls = []
+    monkeypatch.setattr(kept_memory.jax.config, "update", lambda *a: calls.append(a))
+    kept_memory.restart_keeping_memory()
+    assert calls == [("jax_cpu_enable_async_dispatch", value) for value in expected]
