@@ -29,7 +29,7 @@ from experiments.workdir import WEIGHTS_FILE
 from tmfnet_jax.checkpointing import DAMAGED_FOLDER, FOLDER
 from tmfnet_jax.reporting import METRICS_FILE, format_table, read_metrics
 
-STEPS = 200
+STEPS = 400  # enough for a fast machine not to end before the last kill
 KILLS = 20
 KILL_WITHIN_SECONDS = 4.0  # of a step that was seen; saves and validations take as long
 PATIENCE_SECONDS = 300.0

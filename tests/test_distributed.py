@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
 from tmfnet_jax import distributed
@@ -69,3 +70,12 @@ def test_two_processes_train_one_network(tmp_path):
 def test_half_an_address_is_refused(options, message):
     with pytest.raises(InputError, match=message):
         distributed.start("127.0.0.1:1", **options)
+
+
+def test_steps_are_computed_beside_the_main_thread(monkeypatch):
+    """Else a process that waits for a lost one aborts, in place of a message."""
+    calls: list[tuple] = []
+    monkeypatch.setattr(jax.config, "update", lambda *a: calls.append(a))
+    monkeypatch.setattr(jax.distributed, "initialize", lambda **_: calls.append(()))
+    distributed.start("127.0.0.1:1", processes=2, process=0)
+    assert calls == [("jax_cpu_enable_async_dispatch", True), ()]

@@ -47,6 +47,8 @@ def start(
             "num_processes": processes,
             "process_id": process,
         }
+    # In the main thread a step that waits for a lost process would end in an abort.
+    jax.config.update("jax_cpu_enable_async_dispatch", True)
     try:
         jax.distributed.initialize(
             **known,
