@@ -38,6 +38,17 @@ def test_gradients_are_those_of_autodiff(shape, axes):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
 
 
+def test_a_constant_channel_stays_finite():
+    # Rounding makes the mean of its squares less than the square of its mean.
+    x = jnp.full((4, 9, 9, 2), 0.1).at[..., 1].set(jnp.arange(9) - 4.0)
+    y, pullback = jax.vjp(
+        lambda *a: normalise_batch(*a, (0, 1, 2)), x, jnp.ones(2), jnp.full(2, 0.5)
+    )
+    assert float(y[2].min()) >= 0
+    np.testing.assert_allclose(y[0][..., 0], 0.5, atol=1e-3)
+    assert all(jnp.isfinite(g).all() for g in pullback(y))
+
+
 def test_bfloat16_gradient_has_the_type_of_its_input():
     x = jnp.arange(24, dtype=jnp.bfloat16).reshape(1, 4, 3, 2)
     y, pullback = jax.vjp(

@@ -15,11 +15,12 @@ def draw(shape=(2, 5, 7, 32), seed=0):
     b, h, w, c = shape
     x = rng.standard_normal(shape, np.float32)
     kernels = rng.standard_normal((b, h, w, 9 * c // 16), np.float32)
-    return x, kernels
+    return x, kernels, rng.standard_normal(9 * c // 16, np.float32)
 
 
-def plain_loop(x, kernels):
+def plain_loop(x, kernels, bias=0):
     b, h, w, c = x.shape
+    kernels = kernels + bias
     out = np.zeros(x.shape, np.float64)
     for y, z, channel in np.ndindex(h, w, c):
         for dy, dx in np.ndindex(3, 3):
@@ -30,20 +31,23 @@ def plain_loop(x, kernels):
     return out
 
 
+@pytest.mark.parametrize("given", [2, 3])
 @pytest.mark.parametrize("form", [filter_patches, filter_shifts])
-def test_forms_equal_a_plain_loop(form):
-    x, kernels = draw()
-    expected = plain_loop(x, kernels)
-    np.testing.assert_allclose(form(x, kernels), expected, rtol=1e-5, atol=1e-5)
+def test_forms_equal_a_plain_loop(form, given):
+    arrays = draw()[:given]
+    np.testing.assert_allclose(form(*arrays), plain_loop(*arrays), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1, 16), (1, 1, 6, 16), (2, 4, 3, 48)])
-def test_gradients_of_both_forms_agree(shape):
-    x, kernels = draw(shape, seed=1)
+@pytest.mark.parametrize(
+    ("shape", "given"),
+    [((1, 1, 1, 16), 2), ((1, 1, 6, 16), 3), ((2, 4, 3, 48), 2), ((2, 4, 3, 48), 3)],
+)
+def test_gradients_of_both_forms_agree(shape, given):
+    arrays = draw(shape, seed=1)[:given]
     cotangent = np.random.default_rng(2).standard_normal(shape, np.float32)
 
     def gradients(form):
-        return jax.jit(lambda *a: jax.vjp(form, *a)[1](cotangent))(x, kernels)
+        return jax.jit(lambda *a: jax.vjp(form, *a)[1](cotangent))(*arrays)
 
     for ours, reference in zip(
         gradients(filter_shifts), gradients(filter_patches), strict=True
@@ -53,7 +57,8 @@ def test_gradients_of_both_forms_agree(shape):
 
 
 def test_bfloat16_stays_bfloat16():
-    x, kernels = (jnp.asarray(a, jnp.bfloat16) for a in draw())
-    y, pullback = jax.vjp(filter_shifts, x, kernels)
+    y, pullback = jax.vjp(
+        filter_shifts, *(jnp.asarray(a, jnp.bfloat16) for a in draw())
+    )
     assert y.dtype == jnp.bfloat16
-    assert [g.dtype for g in pullback(y)] == [jnp.bfloat16] * 2
+    assert [g.dtype for g in pullback(y)] == [jnp.bfloat16] * 3

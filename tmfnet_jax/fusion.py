@@ -61,10 +61,13 @@ class LocalFusion(nnx.Module):
 
     def kernels(self, x: jax.Array, context: jax.Array | None) -> jax.Array:
         """Predict per-pixel kernels, [B, H, W, 9 C3 / 16], from X and G (Eq. 5)."""
+        return self.predict(self._squeezed(x, context))
+
+    def _squeezed(self, x: jax.Array, context: jax.Array | None) -> jax.Array:
         squeezed = self.squeeze(x)
         if self.embed is not None:
             squeezed = squeezed + self.embed(context)
-        return self.predict(leaky_relu(squeezed))
+        return leaky_relu(squeezed)
 
     def mixed(self, high: jax.Array, low: jax.Array) -> jax.Array:
         """Join both inputs at full resolution: X, [B, 2H, 2W, C3] (Eq. 4)."""
@@ -81,7 +84,8 @@ class LocalFusion(nnx.Module):
           context: G, [B, 1, 1, context]; ignored by LF.
         """
         x = self.mixed(high, low)
-        return self.project(filter_shifts(x, self.kernels(x, context)))
+        kernels = self.predict.in_parts(self._squeezed(x, context))
+        return self.project(filter_shifts(x, *kernels))
 
 
 class Carafe(nnx.Module):

@@ -56,13 +56,17 @@ class Conv(nnx.Conv):
 
     def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]
         """Map [B, H, W, inputs] to [B, H / stride, W / stride, outputs]."""
+        y, bias = self.in_parts(x)
+        return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+
+    def in_parts(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        """Return the result without the bias, and the bias, [outputs] or None."""
         bias = None if self.bias is None else self.bias[...]
         x, kernel, bias = self.promote_dtype(
             (x, self.kernel[...], bias), dtype=self.dtype
         )
         y = convolve(x, kernel, self.stride, self.dilation)
-        y = y if bias is None else y + bias.reshape(1, 1, 1, -1)
-        return checkpoint_name(y, CONVOLUTION)
+        return checkpoint_name(y, CONVOLUTION), bias
 
 
 class BatchNorm(nnx.Module):
