@@ -38,6 +38,16 @@ def test_gradients_are_those_of_autodiff(shape, axes):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
 
 
+def test_variance_of_features_far_from_zero():
+    x = 10 + np.random.default_rng(0).standard_normal((8, 64, 64, 16), np.float32)
+    _, mean, var = jax.jit(lambda *a: normalise_batch(*a, (0, 1, 2)))(
+        x, jnp.ones(16), jnp.zeros(16)
+    )
+    exact = x.astype(np.float64)
+    np.testing.assert_allclose(mean[0, 0, 0], exact.mean((0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(var[0, 0, 0], exact.var((0, 1, 2)), rtol=1e-4)
+
+
 def test_a_constant_channel_stays_finite():
     # Rounding makes the mean of its squares less than the square of its mean.
     x = jnp.full((4, 9, 9, 2), 0.1).at[..., 1].set(jnp.arange(9) - 4.0)
