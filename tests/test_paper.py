@@ -17,9 +17,9 @@ from experiments.configs.paper import get_config
 from experiments.kernel_maps import principal_colours
 from experiments.paper_results import read_result
 from experiments.paper_rows import ROWS, table_rows
-from tmfnet_jax import cli
-from tmfnet_jax.fusion import LocalFusion
+from tmfnet_jax import cli, fusion
 from tmfnet_jax.images import read_image, write_image
+from tmfnet_jax.local_filter import filter_shifts
 from tmfnet_jax.model import TMFNetConfig, network_input
 from tmfnet_jax.parameters import initial_network, named_arrays
 from tmfnet_jax.variants import VARIANTS
@@ -307,13 +307,12 @@ def test_kernel_maps_are_those_of_the_network(photo, monkeypatch):
     shapes = [kernels.shape for kernels in maps]
     assert shapes == [(11, 15, 9), (22, 30, 9), (44, 60, 9)]
     seen = []
-    predict = LocalFusion.kernels
 
-    def recorded(stage, x, context):
-        seen.append(predict(stage, x, context))
-        return seen[-1]
+    def recorded(x, kernels, bias):
+        seen.append(kernels + bias)
+        return filter_shifts(x, kernels, bias)
 
-    monkeypatch.setattr(LocalFusion, "kernels", recorded)
+    monkeypatch.setattr(fusion, "filter_shifts", recorded)
     pads = ((0, 4), (0, 4))
     x = network_input(
         np.pad(image, (*pads, (0, 0)), mode="edge")[None],
