@@ -1,10 +1,10 @@
 """Memory that a training on CPUs keeps from step to step, in huge pages.
 
 A step takes its temporary arrays, some hundreds of megabytes, from the system and
-gives them back: a fifth of the step's CPU time in pages of 4 kB, a tenth in huge ones.
-glibc asks for huge ones, and keeps what it has, only if told so before a process
-starts, hence the second start. It keeps large arrays of the main thread alone, hence
-steps are computed there and not in a thread of their own.
+gives them back, which costs a good part of its CPU time (docs/benchmarks.md). glibc
+asks for huge pages, and keeps what it has, only if told so before a process starts,
+hence the second start. It keeps large arrays of the main thread alone, hence steps are
+computed there and not in a thread of their own.
 """
 
 from __future__ import annotations

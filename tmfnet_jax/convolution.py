@@ -104,6 +104,7 @@ def _products(x, kernel, dy, *, dilation):
     for the kernel's gradient, sums of the product for that of x: a 3x3 kernel takes
     three copies where patches would be nine.
     """
+    # Under jit what is replaced below is never computed.
     dx, dkernel = _autodiff(x, kernel, dy, stride=1, dilation=dilation)
     size, _, inputs, outputs = kernel.shape
     above = _rows(_shifted(dy, 1, range(size)[::-1], dilation), 1)

@@ -80,10 +80,9 @@ def _filter(around: jax.Array, kernels: jax.Array, bias: jax.Array | None) -> ja
     biases = None if bias is None else bias.reshape(-1, TAPS)
 
     def weight(tap):
-        # The bias of one tap at a time: added before, it keeps a CPU's loop from
-        # vectorising, which then takes three times as long.
-        one = taps[..., tap]
-        return (one if biases is None else one + biases[:, tap])[..., None]
+        # Added to all taps before, the bias keeps a CPU's loop from vectorising.
+        shared = None if biases is None else biases[:, tap]
+        return _with(taps[..., tap], shared)[..., None]
 
     products = (_shift(around, tap, h, w) * weight(tap) for tap in range(TAPS))
     return reduce(add, products).reshape(*kernels.shape[:3], -1)
