@@ -46,6 +46,7 @@ def _main() -> None:
     model = initial_network(TMFNetConfig.from_dict(config.network.to_dict()), seed=0)
     optimizer = make_optimizer(OptimizerConfig(**config.optimizer.to_dict()))
     computation = StepConfig(laplacian=config.laplacian)
+    computation.check_crop(config.recipe.crop_px)
     step = make_train_step(model, optimizer, config=computation)
     state = create_state(model, optimizer)
     batch = random_batch(config.batch_size, config.recipe.crop_px)

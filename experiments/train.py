@@ -82,6 +82,7 @@ def train(config: ConfigDict, workdir: Path, *, profile_steps: int = 0) -> Train
         remat=config.remat,
         average_decay=optimization.average_decay,
     )
+    computation.check_crop(recipe.crop_px)
     mesh = data_mesh(parameter_shards=config.parameter_shards)
     check_batch_size(
         config.batch_size,

@@ -69,6 +69,22 @@ def test_parts_cannot_share_statistics():
         StepConfig(remat="all")
 
 
+@pytest.mark.parametrize(
+    ("laplacian", "wrong", "right", "message"),
+    [
+        (True, (50, 32, 80), (64, 96), "multiple of 32, at least 64"),
+        (False, (50, 0), (16, 80), "multiple of 16, at least 16"),
+    ],
+)
+def test_crops_that_network_or_loss_cannot_take(laplacian, wrong, right, message):
+    config = StepConfig(laplacian=laplacian)
+    for side in wrong:
+        with pytest.raises(InputError, match=f"crop_px is {side}; .*{message}"):
+            config.check_crop(side)
+    for side in right:
+        config.check_crop(side)
+
+
 def test_remat_keeps_less():
     model = initial_network(TINY, seed=0)
     kept = {}

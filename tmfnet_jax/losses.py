@@ -20,6 +20,8 @@ COMPOSITION_WEIGHT = 1.5
 LAPLACIAN_WEIGHT = 0.2
 CHARBONNIER_EPSILON = 1e-12
 LAPLACIAN_LEVELS = 5
+LAPLACIAN_STRIDE = 2**LAPLACIAN_LEVELS  # of heights and widths
+LAPLACIAN_LEAST = 2 * LAPLACIAN_STRIDE
 _BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 
 
@@ -96,11 +98,10 @@ def laplacian_pyramid(x: jax.Array) -> list[jax.Array]:
     products with small matrices, on a CPU several times as fast as shifted sums.
     """
     h, w = x.shape[1:3]
-    least = 2 ** (LAPLACIAN_LEVELS + 1)
-    if min(h, w) < least or h % (least // 2) or w % (least // 2):
+    if min(h, w) < LAPLACIAN_LEAST or h % LAPLACIAN_STRIDE or w % LAPLACIAN_STRIDE:
         raise ValueError(
-            f"Laplacian loss got {h}x{w}; expected multiples of {least // 2}, "
-            f"at least {least}"
+            f"Laplacian loss got {h}x{w}; expected multiples of {LAPLACIAN_STRIDE}, "
+            f"at least {LAPLACIAN_LEAST}"
         )
     bands = []
     for _ in range(LAPLACIAN_LEVELS):

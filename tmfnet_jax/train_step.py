@@ -15,8 +15,13 @@ from flax import nnx
 from tmfnet_jax.batch_metrics import batch_sad_mse
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.layers import CONVOLUTION, BatchNorm
-from tmfnet_jax.losses import total_loss, unknown_counts
-from tmfnet_jax.model import TMFNet, network_input
+from tmfnet_jax.losses import (
+    LAPLACIAN_LEAST,
+    LAPLACIAN_STRIDE,
+    total_loss,
+    unknown_counts,
+)
+from tmfnet_jax.model import STRIDE, TMFNet, network_input
 from tmfnet_jax.optim import global_norm, running_average
 from tmfnet_jax.trimap import TRIMAP_UNKNOWN
 
@@ -101,6 +106,17 @@ class StepConfig:
                 f"norm_groups is {self.norm_groups}; expected a multiple of "
                 f"accumulation, {self.accumulation}: parts of a batch that are "
                 "computed one after the other cannot share their BatchNorm statistics"
+            )
+
+    def check_crop(self, side: int) -> None:
+        """Raise InputError unless network and losses take crops of so many pixels."""
+        multiple, least = STRIDE, STRIDE
+        if self.laplacian:
+            multiple, least = LAPLACIAN_STRIDE, LAPLACIAN_LEAST
+        if side < least or side % multiple:
+            raise InputError(
+                f"recipe.crop_px is {side}; give a multiple of {multiple}, at least "
+                f"{least}"
             )
 
 
