@@ -12,6 +12,7 @@ with --coordinator (docs/training.md).
 from __future__ import annotations
 
 import logging
+import operator
 import signal
 import sys
 from contextlib import closing, contextmanager
@@ -72,6 +73,7 @@ def train(config: ConfigDict, workdir: Path, *, profile_steps: int = 0) -> Train
         that are not finite.
     """
     # Settings, checked as a whole before anything is written.
+    check_counts(config)
     network = TMFNetConfig.from_dict(config.network.to_dict())
     optimization = OptimizerConfig(**config.optimizer.to_dict())
     recipe = Recipe.from_dict(config.recipe.to_dict())
@@ -186,6 +188,22 @@ def train(config: ConfigDict, workdir: Path, *, profile_steps: int = 0) -> Train
             validated_on=validate.described,
         )
     return state
+
+
+def check_counts(config: ConfigDict) -> None:
+    """Raise InputError for a number of steps or of things to keep that is too low."""
+    least = {
+        "log_every": 1,
+        "checkpoint_every": 1,
+        "keep_checkpoints": 1,
+        "keep_best": 0,
+        "stop_after_skipped": 1,
+        "validation.every": 0,
+    }
+    for name, lowest in least.items():
+        value = operator.attrgetter(name)(config)
+        if value < lowest:
+            raise InputError(f"config.{name} is {value}; give at least {lowest}")
 
 
 def starting_network(config: ConfigDict, model: TMFNet) -> TMFNet:

@@ -166,6 +166,11 @@ def test_a_folder_of_other_things_is_refused(tmp_path):
         ("validation.set", "photos", "no set is called 'photos'"),
         ("validation.images", 0, "cannot have 0 images"),
         ("recipe.crop_px", 0, "recipe.crop_px is 0"),
+        ("recipe.crop_px", 50, "recipe.crop_px is 50; give a multiple of 32"),
+        ("log_every", 0, "config.log_every is 0; give at least 1"),
+        ("checkpoint_every", 0, "config.checkpoint_every is 0"),
+        ("keep_checkpoints", 0, "config.keep_checkpoints is 0"),
+        ("validation.every", -1, "config.validation.every is -1; give at least 0"),
     ],
 )
 def test_bad_settings(tmp_path, field, value, message):
