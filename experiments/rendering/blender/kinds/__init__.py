@@ -1,0 +1,10 @@
+"""The kinds of subjects: a module for each family, each with its kinds by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from experiments.rendering.blender.kinds import fur
+from experiments.rendering.blender.stage import Stage
+
+KINDS: dict[str, Callable[[Stage], None]] = {**fur.KINDS}
