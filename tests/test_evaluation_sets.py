@@ -339,7 +339,7 @@ def test_options_that_a_set_does_not_take(tmp_path):
         folder = options.pop("folder", None)
         with pytest.raises(InputError, match=message):
             open_set(name, folder, **options)
-    assert len(set(SETS)) == 6
+    assert len(set(SETS)) == 7
 
 
 def test_reports_cannot_steer_the_terminal():

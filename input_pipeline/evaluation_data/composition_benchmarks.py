@@ -137,18 +137,10 @@ def composition_set(
     """
     require_pillow(spec.name)
     files, photos = open_files(place), open_files(backgrounds)
-    top = _find_top(files, spec)
-    plan = _plan(files, top, spec)
+    top = find_top(files, spec)
+    plan = read_plan(files, top, spec)
     images = join(top, spec.images_folder)
-    present = {
-        role: {n: join(join(images, role), n) for n in files.names(join(images, role))}
-        for role in _OWN_FOLDERS
-    }
-    present["backgrounds"] = {
-        name: join(folder, name)
-        for folder in reversed(spec.background_folders)
-        for name in photos.names(folder)
-    }
+    present = find_files(files, photos, top=top, spec=spec)
     inventory = _inventory(plan, present, spec)
     searched = {role: files.describe(join(images, role)) for role in _OWN_FOLDERS}
     below = ", ".join(filter(None, spec.background_folders))
@@ -178,8 +170,8 @@ def composition_set(
     )
 
 
-def _find_top(files: DatasetFiles, spec: CompositionSpec) -> str:
-    """Return the folder that the lists of names lie in."""
+def find_top(files: DatasetFiles, spec: CompositionSpec) -> str:
+    """Return the folder that the lists of names lie in; InputError if not just one."""
     tops = files.folders_with(FOREGROUND_NAMES)
     if len(tops) == 1:
         return tops[0]
@@ -191,10 +183,38 @@ def _find_top(files: DatasetFiles, spec: CompositionSpec) -> str:
     )
 
 
-def _plan(
+def find_files(
+    files: DatasetFiles, photos: DatasetFiles, *, top: str, spec: CompositionSpec
+) -> dict[str, dict[str, str]]:
+    """List what is there: of each role the paths by file name.
+
+    Args:
+      files: of the set.
+      photos: its backgrounds.
+      top: folder of the lists of names in `files`.
+      spec: which set.
+    """
+    images = join(top, spec.images_folder)
+    present = {
+        role: {n: join(join(images, role), n) for n in files.names(join(images, role))}
+        for role in _OWN_FOLDERS
+    }
+    present["backgrounds"] = {
+        name: join(folder, name)
+        for folder in reversed(spec.background_folders)
+        for name in photos.names(folder)
+    }
+    return present
+
+
+def read_plan(
     files: DatasetFiles, top: str, spec: CompositionSpec
 ) -> dict[str, dict[str, str]]:
-    """Read the lists of names; return for each example its file name by role."""
+    """Read the lists of names; return for each example its file name by role.
+
+    Raises:
+      InputError: lists of names that are absent or not as expected.
+    """
     path = join(top, FOREGROUND_NAMES)
     foregrounds = read_names(files, path, expected=spec.foregrounds)
     refuse_namesakes(foregrounds, called=files.describe(path))

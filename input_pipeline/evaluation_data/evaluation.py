@@ -112,6 +112,8 @@ class EvaluationSet:
       load: returns the example of a name; a pure function that several threads may
         call at once. It raises InputError for a file that cannot be used.
       has_alpha: whether the examples have the true alpha.
+      kind: tells of a name what is seen in the image, for means by kind; None for
+        sets without kinds.
     """
 
     name: str
@@ -120,6 +122,7 @@ class EvaluationSet:
     names: tuple[str, ...]
     load: Callable[[str], Example]
     has_alpha: bool = True
+    kind: Callable[[str], str] | None = None
 
     def examples(self) -> Iterator[Example]:
         """Load the examples one after the other, in order of `names`."""

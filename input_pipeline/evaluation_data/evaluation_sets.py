@@ -14,6 +14,7 @@ from input_pipeline.evaluation_data.composition_benchmarks import (
     composition_set,
 )
 from input_pipeline.evaluation_data.evaluation import EvaluationSet, generated_set
+from input_pipeline.evaluation_data.open_benchmark import OPEN_TEST, open_test_set
 from input_pipeline.evaluation_data.triples import triples_set
 from tmfnet_jax.errors import InputError
 
@@ -24,7 +25,8 @@ _WITH_TRIMAPS = {
     "alphamatting": alphamatting_set,
     "alphamatting-test": alphamatting_test_set,
 }
-SETS = ("generated", *_WITH_TRIMAPS, *_COMPOSED)
+SETS = ("generated", *_WITH_TRIMAPS, *_COMPOSED, OPEN_TEST.name)
+_COUNTED = ("generated", OPEN_TEST.name)
 
 
 def open_set(
@@ -45,8 +47,10 @@ def open_set(
         of triples the name of a folder (trimap unless given), of alphamatting
         trimap1 (unless given) or trimap2, of alphamatting-test one of trimap1 to 3
         (all unless given).
-      backgrounds: folder of the photos that a composed set is laid over.
-      count: images of the generated set, 20 unless given.
+      backgrounds: folder of the photos that a composed set is laid over; of the open
+        set those within it unless given.
+      count: images of the generated set, 20 unless given; of the open set a part of
+        so many images, spread evenly over its subjects: not the whole set.
     Returns:
       The set. Where its inventory has missing files, its names are those of the
       complete examples only, and scores are not those of the set.
@@ -60,11 +64,11 @@ def open_set(
         raise InputError("set generated is made, not read; leave the folder out")
     if folder is None and name != "generated":
         raise InputError(f"set {name} needs the place of its files: eval {name} DIR")
-    if count is not None and name != "generated":
+    if count is not None and name not in _COUNTED:
         raise InputError(f"set {name} is measured whole; leave --count out")
     if trimaps is not None and name not in _WITH_TRIMAPS:
         raise InputError(f"set {name} has no choice of trimaps; leave it out")
-    if backgrounds is not None and name not in _COMPOSED:
+    if backgrounds is not None and name not in (OPEN_TEST.name, *_COMPOSED):
         raise InputError(f"set {name} needs no backgrounds; leave them out")
     if backgrounds is None and name in _COMPOSED:
         raise InputError(
@@ -73,6 +77,8 @@ def open_set(
         )
     if folder is None:
         return generated_set(GENERATED_COUNT if count is None else count)
+    if name == OPEN_TEST.name:
+        return open_test_set(folder, backgrounds=backgrounds, count=count)
     if backgrounds is not None:
         return composition_set(folder, backgrounds=backgrounds, spec=_COMPOSED[name])
     choice = {} if trimaps is None else {"trimaps": trimaps}

@@ -9,13 +9,15 @@ from input_pipeline.evaluation_data.dataset_files import DatasetFiles
 from tmfnet_jax.errors import InputError
 
 
-def read_names(files: DatasetFiles, path: str, *, expected: int) -> list[str]:
+def read_names(
+    files: DatasetFiles, path: str, *, expected: int | None = None
+) -> list[str]:
     """Read one file name per line; blank lines and spaces around names are dropped.
 
     Args:
       files: holds the list.
       path: of the list in `files`.
-      expected: how many names there must be.
+      expected: how many names there must be; None: any number but none.
     Raises:
       InputError: absent, no text, another number of names, or a name that leads out
         of its folder or cannot be shown.
@@ -34,7 +36,9 @@ def read_names(files: DatasetFiles, path: str, *, expected: int) -> list[str]:
                 f"{called}: has the line {name[:100]!a}; expected plain file names, "
                 "put the original file there"
             )
-    if len(names) != expected:
+    if expected is None and not names:
+        raise InputError(f"{called}: has no names; put the original file there")
+    if expected is not None and len(names) != expected:
         raise InputError(
             f"{called}: has {len(names)} names; expected {expected}, put the original "
             "file there"
