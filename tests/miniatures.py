@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from input_pipeline.evaluation_data.composition_benchmarks import CompositionSpec
+from input_pipeline.procedural.synthetic import SyntheticSource
 from tmfnet_jax.images import write_image
 
 HEIGHT, WIDTH = 9, 12
@@ -102,3 +103,15 @@ def zipped(folder: Path, file: Path, *, below: str = "", **options) -> Path:
             archive.write(path, f"{below}{name}", **options)
         archive.writestr("__MACOSX/._test_fg_names.txt", b"left by a file manager")
     return file
+
+
+def open_inputs(root: Path, *, subjects: Iterable[str], photos: int) -> None:
+    """Write rendered cut-outs of these names, and photos with their csv of sources."""
+    source = SyntheticSource(seed=8, size=(64, 72))
+    for number, name in enumerate(subjects):
+        save(root / "subjects" / name, np.dstack(source.foreground(number)))
+    for number in range(photos):
+        size = BACKGROUND_SIZES[number % len(BACKGROUND_SIZES)]
+        save(root / "photos" / f"p{number:02}.jpg", colours(number, 4, size=size))
+    rows = "".join(f"photos/p{number:02}.jpg,CC0-1.0\n" for number in range(photos))
+    (root / "photos" / "sources.csv").write_text(f"image,licence\n{rows}")
