@@ -16,7 +16,6 @@ import functools
 import json
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from absl import flags
 
 from experiments import launch
 from experiments.panels import grey, stack
-from experiments.peers import PEERS, peer
+from experiments.peers import PEERS, peer, peer_settings
 from input_pipeline.evaluation_data.evaluation import EvaluationSet
 from input_pipeline.evaluation_data.evaluation_sets import open_set
 from tmfnet_jax.environment import device_name
@@ -116,9 +115,7 @@ def _weights(text: str, tta: str, refine: bool | None) -> Method:
 
 def _peer(name: str) -> Method:
     matte = peer(name)
-    release = f"PyMatting {version('pymatting')}"
-    settings = {"method": name, "library": release}
-    return Method(name, settings, lambda: matte, compiles=False)
+    return Method(name, peer_settings(name), lambda: matte, compiles=False)
 
 
 def _refined_from_nothing(image: np.ndarray, trimap: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`tmfnet eval`: measure weights, or mattes made elsewhere, on an evaluation set.
+"""`tmfnet eval`: measure weights, or other mattes, on an evaluation set.
 
 tmfnet eval generated --weights runs/lite
 python -m experiments.evaluate generated --weights runs/lite  # the same
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from tmfnet_jax.errors import InputError
 if TYPE_CHECKING:
     from input_pipeline.evaluation_data.evaluation import EvaluationSet
     from tmfnet_jax.evaluation import Evaluation, Matte
+    from tmfnet_jax.evaluation_records import Record
 
 LISTED = 30  # of more images only the worst are printed
 WORST = 10
@@ -40,9 +41,13 @@ Sets:
   alphamatting-test DIR   its 8 test images, three trimaps: predictions only
   composition-1k DIR  Adobe's test set, folder or zip; --backgrounds: PASCAL VOC
   ciom DIR            the CIOM test set; --backgrounds: ADE20k
+  open DIR            this project's own, CC0, from `python -m
+                      experiments.open_test_set`, folder or zip; --count N measures
+                      N images spread evenly over its subjects, not the whole set
 
 Files are checked first: what is missing or surplus is listed before anything
-runs, with where the data comes from; --check stops there.
+runs, with where the data comes from; --check stops there. Of the set open damaged
+files are found, too, and its digest tells whether two people have the same one.
 
 With -o, images.csv gets a row per image as it is measured, and manifest.json all
 that the numbers depend on. Two identical runs give identical files. Run again, the
@@ -55,7 +60,8 @@ examples:
   tmfnet eval generated --weights W
   tmfnet eval alphamatting DIR --weights W -o runs/eval --tta 8
   tmfnet eval composition-1k Adobe.zip --backgrounds VOCdevkit --check
-  tmfnet eval alphamatting DIR --predictions mattes/ -o runs/theirs"""
+  tmfnet eval alphamatting DIR --predictions mattes/ -o runs/theirs
+  tmfnet eval open DIR --count 100 --classical closed-form -o runs/closed-form"""
 
 
 def add(commands) -> None:
@@ -79,6 +85,11 @@ def add(commands) -> None:
         metavar="DIR",
         help="measure the mattes of this folder, DIR/NAME.png for image NAME",
     )
+    method.add_argument(
+        "--classical",
+        metavar="METHOD",
+        help="measure a method of PyMatting: closed-form, KNN or large-kernel",
+    )
     add("-o", "--output", type=Path, metavar="OUT", help="folder for the results")
     add(
         "--save-alphas",
@@ -97,7 +108,11 @@ def add(commands) -> None:
     add = parser.add_argument_group("data").add_argument
     add("--trimaps", metavar="NAME", help="which trimaps, where there are several")
     add("--backgrounds", type=Path, metavar="DIR", help="photos to compose over")
-    add("--count", type=int, help="of generated images; default: 20")
+    add(
+        "--count",
+        type=int,
+        help="of generated images, default: 20; or of set open a part",
+    )
 
     inference = parser.add_argument_group("inference")
     add_tta(inference)
@@ -127,7 +142,9 @@ def _eval(options: argparse.Namespace) -> int:
             "nothing was measured"
         )
     _check_options(options, examples)
-    matte, method = _predictions(options, examples) or _network(options)
+    matte, method = (
+        _predictions(options, examples) or _classical(options) or _network(options)
+    )
 
     from tmfnet_jax.batch import say
     from tmfnet_jax.evaluation import evaluate
@@ -145,9 +162,11 @@ def _eval(options: argparse.Namespace) -> int:
 
 
 def _check_options(options: argparse.Namespace, examples: EvaluationSet) -> None:
-    if options.weights is None and options.predictions is None:
-        raise InputError("nothing to measure; give --weights or --predictions")
-    if options.predictions is not None and (
+    if not (options.weights or options.predictions or options.classical):
+        raise InputError(
+            "nothing to measure; give --weights or --predictions or --classical"
+        )
+    if options.weights is None and (
         options.tta != "none"
         or options.refine is not None
         or options.dtype != "float32"
@@ -201,6 +220,26 @@ def _network(options: argparse.Namespace) -> tuple[Matte, dict[str, Any]]:
         "network": {"weights_sha256": digest, "config": network},
         "inference": inference,
     }
+
+
+def _classical(
+    options: argparse.Namespace,
+) -> tuple[Matte, dict[str, Any]] | None:
+    """Matte by a method of PyMatting; None if that is not asked for."""
+    if options.classical is None:
+        return None
+    from experiments.peers import peer, peer_settings
+    from tmfnet_jax.batch import say
+
+    name = options.classical.replace("-", " ")
+    run = peer(name)
+    say("PyMatting compiles itself on its first use, for a minute")
+
+    def matte(example, progress):
+        del progress
+        return run(example.image, example.trimap)
+
+    return matte, peer_settings(name)
 
 
 def _predictions(
@@ -274,6 +313,8 @@ def _report(
         name = "mean" if whole else f"mean of these {len(records)}"
         rows.append((name, *(f"{averages[metric]:.3f}" for metric in METRICS)))
         print(format_table((f"image ({options.variant})", *HEADINGS), rows))
+        if examples.kind is not None:
+            print(f"\n{_kinds(records, examples.kind)}")
     for failure in tally.failures:
         say(f"tmfnet: failed: {failure}")
     left = len(examples.names) - len(records)
@@ -285,6 +326,21 @@ def _report(
     if tally.interrupted:
         return EXIT_INTERRUPTED
     return EXIT_SOME_FAILED if left or tally.failures else 0
+
+
+def _kinds(records: Sequence[Record], kind: Callable[[str], str]) -> str:
+    """Return a table of the means of each kind."""
+    from tmfnet_jax.evaluation_records import HEADINGS, mean
+    from tmfnet_jax.reporting import format_table
+
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(kind(record.name), []).append(record)
+    rows = [
+        (name, str(len(group)), *(f"{value:.3f}" for value in mean(group).values()))
+        for name, group in sorted(groups.items())
+    ]
+    return format_table(("mean of kind", "images", *HEADINGS), rows)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from importlib.metadata import version
 
 import numpy as np
 
@@ -24,6 +25,8 @@ PEERS = tuple(_FUNCTIONS)
 def peer(name: str) -> Peer:
     """Return a method of PEERS: [H, W, 3] and [H, W] uint8 to [H, W] in [0, 1].
 
+    It raises InputError for an image that PyMatting gives up on.
+
     Raises:
       InputError: an unknown name, or PyMatting is not installed.
     """
@@ -38,8 +41,16 @@ def peer(name: str) -> Peer:
     return functools.partial(_matte, getattr(pymatting, _FUNCTIONS[name]))
 
 
+def peer_settings(name: str) -> dict[str, str]:
+    """Return what defines a method, for the manifest of an evaluation."""
+    return {"method": name, "library": f"PyMatting {version('pymatting')}"}
+
+
 def _matte(estimate: Callable, image: np.ndarray, trimap: np.ndarray) -> np.ndarray:
     # Exactly 0, 0.5 and 1: that 128 / 255 is unknown, not every method takes for sure.
     known = [trimap == TRIMAP_BACKGROUND, trimap == TRIMAP_FOREGROUND]
-    alpha = estimate(image / 255, np.select(known, [0.0, 1.0], 0.5))
+    try:
+        alpha = estimate(image / 255, np.select(known, [0.0, 1.0], 0.5))
+    except ValueError as error:  # its word for what it cannot solve, too
+        raise InputError(f"PyMatting failed: {error}") from None
     return np.asarray(alpha).clip(0, 1)
