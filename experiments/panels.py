@@ -15,9 +15,14 @@ def grey(channel: np.ndarray) -> np.ndarray:
     return np.repeat(channel[..., None], 3, -1)
 
 
-def stack(rows: list[list[tuple[str, np.ndarray]]]) -> np.ndarray:
+def stack(
+    rows: list[list[tuple[str, np.ndarray]]], *, height_px: int = PANEL_PX
+) -> np.ndarray:
     """Arrange captioned panels in rows, all at one height, on white."""
-    drawn = [np.hstack([panel(*content) for content in row]) for row in rows]
+    drawn = [
+        np.hstack([panel(*content, height_px=height_px) for content in row])
+        for row in rows
+    ]
     width = max(row.shape[1] for row in drawn)
     pads = [((0, 0), (0, width - row.shape[1]), (0, 0)) for row in drawn]
     return np.vstack(
@@ -28,15 +33,15 @@ def stack(rows: list[list[tuple[str, np.ndarray]]]) -> np.ndarray:
     )
 
 
-def panel(caption: str, image: np.ndarray) -> np.ndarray:
+def panel(caption: str, image: np.ndarray, *, height_px: int = PANEL_PX) -> np.ndarray:
     """Scale an image to the panel height under its caption."""
     height, width = image.shape[:2]
-    size = (round(width * PANEL_PX / height), PANEL_PX)
+    size = (round(width * height_px / height), height_px)
     scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     framed = np.full(
-        (CAPTION_PX + PANEL_PX + GAP_PX, size[0] + GAP_PX, 3), 255, np.uint8
+        (CAPTION_PX + height_px + GAP_PX, size[0] + GAP_PX, 3), 255, np.uint8
     )
-    framed[CAPTION_PX : CAPTION_PX + PANEL_PX, : size[0]] = scaled
+    framed[CAPTION_PX : CAPTION_PX + height_px, : size[0]] = scaled
     place = (2, CAPTION_PX - 9)
     font = cv2.FONT_HERSHEY_SIMPLEX
     cv2.putText(framed, caption, place, font, 0.55, (40, 40, 40), 1, cv2.LINE_AA)
