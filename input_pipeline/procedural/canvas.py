@@ -103,23 +103,33 @@ def straighten(layer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
       foreground uint8 [H, W, 3] and alpha uint8 [H, W].
     """
-    foreground = np.rint(np.clip(_extended_colour(layer), 0, 1) * 255)
+    foreground = np.rint(np.clip(extended_colours(layer), 0, 1) * 255)
     alpha = np.rint(np.clip(layer[..., 3], 0, 1) * 255)
     return foreground.astype(np.uint8), alpha.astype(np.uint8)
 
 
-def _extended_colour(layer: np.ndarray) -> np.ndarray:
-    """Return colour [H, W, 3]: the pixel's own, or that of a coarser level."""
+def extended_colours(
+    layer: np.ndarray, *, trust_from: float = _TRUST_FROM
+) -> np.ndarray:
+    """Divide colours by alpha; where alpha is low, take those of coarser levels.
+
+    Args:
+      layer: [H, W, 4], premultiplied.
+      trust_from: alpha from which a pixel's own colour is taken as it is.
+    Returns:
+      float32 [H, W, 3], straight.
+    """
     height, width = layer.shape[:2]
     if min(height, width) <= 2:
         total = layer.sum(axis=(0, 1))
         mean = total[:3] / max(total[3], 1e-6)
         return np.broadcast_to(mean, (height, width, 3)).astype(np.float32)
     half = ((width + 1) // 2, (height + 1) // 2)
-    coarse = _extended_colour(cv2.resize(layer, half, interpolation=cv2.INTER_AREA))
+    coarse = cv2.resize(layer, half, interpolation=cv2.INTER_AREA)
+    coarse = extended_colours(coarse, trust_from=trust_from)
     around = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     alpha = layer[..., 3]
-    trust = np.minimum(alpha / _TRUST_FROM, 1)
+    trust = np.minimum(alpha / trust_from, 1)
     own_share = trust / np.maximum(alpha, 1e-6)
     own = layer[..., :3] * cv2.merge([own_share] * 3)
     return own + around * cv2.merge([1 - trust] * 3)

@@ -9,9 +9,9 @@ import numpy as np
 
 from experiments.rendering.blender.stage import Stage
 
-COLOUR_SAMPLES = 14
-ALPHA_SAMPLES = 96  # at most; where alpha does not vary they are fewer
-ALPHA_NOISE = 0.012
+COLOUR_SAMPLES = 10
+ALPHA_SAMPLES = 64  # at most; where alpha does not vary they are fewer
+ALPHA_NOISE = 0.015
 
 
 def render(

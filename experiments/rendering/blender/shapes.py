@@ -45,7 +45,7 @@ def sheet(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def grid_faces(rows: int, columns: int, *, closed: bool) -> np.ndarray:
-    """Return the quads of a grid of points, [M, 4]; closed: the last meets the first."""
+    """Return the quads of a grid, [M, 4]; closed: the last column meets the first."""
     i, j = np.meshgrid(
         np.arange(rows - 1),
         np.arange(columns if closed else columns - 1),

@@ -1,5 +1,4 @@
-"""Animals and toys with fur: body, head, limbs and ears under tens of thousands of
-strands, in one or several colours."""
+"""Animals and toys under tens of thousands of strands of fur, in several colours."""
 
 from __future__ import annotations
 
@@ -57,9 +56,9 @@ def plush(stage: Stage) -> None:
         vertices,
         faces,
         colours=colours,
-        count=int(rng.uniform(15_000, 26_000)),
-        length=rng.uniform(0.04, 0.14),
-        thickness=rng.uniform(0.003, 0.005),
+        count=int(rng.uniform(24_000, 34_000)),
+        length=rng.uniform(0.05, 0.13),
+        thickness=rng.uniform(0.004, 0.006),
         clump=rng.uniform(0, 0.5),
         curl=rng.choice([0.0, 0.1, 0.2]),
         droop=0.1,
