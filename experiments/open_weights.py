@@ -117,7 +117,6 @@ def stage_config(stage: str, data: Path | None, start: Path | None) -> ConfigDic
         config.tensorboard = False
     else:
         config.data.backgrounds = str(data / "photos")
-        config.data.foregrounds = str(data / "cutouts")
     if start:
         config.init = str(start)
     return config

@@ -50,7 +50,8 @@ def test_one_command_trains_all_stages_and_publishes(tmp_path):
 def test_stages_build_on_each_other(tmp_path):
     config = open_weights.stage_config("large", tmp_path, tmp_path / "w.safetensors")
     assert config.init == str(tmp_path / "w.safetensors")
-    assert config.data.foregrounds == str(tmp_path / "cutouts")
+    assert config.data.backgrounds == str(tmp_path / "photos")
+    assert config.data.foregrounds is None
     stages = [open_lite.get_config(stage) for stage in open_lite.STAGES]
     for before, after in itertools.pairwise(stages):
         assert after.recipe.crop_px > before.recipe.crop_px

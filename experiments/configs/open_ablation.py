@@ -30,7 +30,6 @@ ROWS: dict[str, Mapping[str, Any]] = {  # fields that a row changes
     "no-defocus": {"recipe.capture.defocus": 0.0},
     "even-trimaps": {"recipe.capture.drawn_trimap": 0.0},
     "no-photos": {"data.backgrounds": None},
-    "no-cutouts": {"data.foregrounds": None},
     "basic": {
         "network.context": VARIANTS["basic"].config.context,
         "network.fusion": _BASIC_FUSION,

@@ -62,7 +62,6 @@ def get_config(argument: str = "small") -> ConfigDict:
 
     config.data.kind = "synthetic"
     config.data.backgrounds = "data/open/photos"
-    config.data.foregrounds = "data/open/cutouts"
     config.data.size_px = its.foreground
     config.data.pool = its.pool
     config.data.loader = "threads"
