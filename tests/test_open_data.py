@@ -1,20 +1,24 @@
-"""Free data from packages: what is taken, under which licence, and what is refused."""
+"""Free data of packages: what is taken, under which licence, and what is refused."""
 
 from __future__ import annotations
 
 import csv
+import io
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from experiments import open_data
-from experiments.open_data import Package, collect
+from experiments import free_packages, open_data
+from experiments.free_packages import Package
+from experiments.open_data import collect
 from tmfnet_jax.errors import InputError
 
 DEP5 = """\
@@ -22,7 +26,7 @@ Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 
 Files: *
 Copyright: 2001, Somebody
-License: GPL-2+
+License: CC0-1.0
 
 Files: nature/Dune.jpg
        nature/Sea.jpg
@@ -47,6 +51,14 @@ def _wheel(folder, name, files):
     with zipfile.ZipFile(folder / f"{name}-1.2-py3-none-any.whl", "w") as archive:
         for path, data in files.items():
             archive.writestr(path, data)
+
+
+def _npm(folder, name, files):
+    with tarfile.open(folder / f"{name}-1.2.3.tgz", "w:gz") as archive:
+        for path, data in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
 
 
 def _deb(folder, name, files):
@@ -93,7 +105,10 @@ def test_photos_of_a_wheel(tmp_path, packages):
         ("photos/wide.jpg", "some-images", "1.2", "CC0-1.0"),
     ]
     assert cv2.imread(str(tmp_path / "out/photos/a.jpg")).shape == (60, 80, 3)
-    assert cv2.imread(str(tmp_path / "out/photos/wide.jpg")).shape[1] == 1600
+    assert (
+        cv2.imread(str(tmp_path / "out/photos/wide.jpg")).shape[1]
+        == open_data.PHOTO_SIDE
+    )
     with (tmp_path / "out/sources.csv").open() as file:
         assert [row["sha256"] for row in csv.DictReader(file)] == [
             row.sha256 for row in rows
@@ -114,7 +129,7 @@ def test_a_debian_package_states_the_licence_of_each_image(tmp_path, packages):
     rows = collect(tmp_path / "out", packages=tmp_path)
     assert [(r.image, r.version, r.licence) for r in rows] == [
         ("photos/Dune.jpg", "3.4-5", "CC-BY-4.0"),
-        ("photos/Hill.jpg", "3.4-5", "GPL-2+"),
+        ("photos/Hill.jpg", "3.4-5", "CC0-1.0"),
     ]
 
 
@@ -133,24 +148,33 @@ def test_an_image_without_a_stated_licence_is_refused(tmp_path, packages):
         collect(tmp_path / "out", packages=tmp_path)
 
 
-def test_cutouts_are_photographs_with_alpha(tmp_path, packages):
-    animal = np.dstack([PHOTO, np.full((60, 80), 255, np.uint8)])
-    drawing = np.full_like(animal, 90)
-    _wheel(
-        tmp_path,
-        "stamps",
-        {
-            "x/stamps/animals/cat.png": _encoded(animal, ".png"),
-            "x/stamps/animals/flat.png": _encoded(drawing, ".png"),
-            "x/stamps/animals/opaque.png": _encoded(PHOTO, ".png"),
-            "x/stamps/animals/cartoon_cat.png": _encoded(animal, ".png"),
-        },
-    )
-    packages(Package("stamps", "python", "cutouts", ("animals/*.png",), "CC0-1.0"))
-    rows = collect(tmp_path / "out", packages=tmp_path)
-    assert [row.image for row in rows] == ["cutouts/animals_cat.png"]
-    kept = cv2.imread(str(tmp_path / "out/cutouts/animals_cat.png"), -1)
-    np.testing.assert_array_equal(kept, animal)
+def test_an_image_that_is_not_free_for_all_is_refused(tmp_path, packages):
+    _wheel(tmp_path, "scenes", {"x/data/a.jpg": _encoded(PHOTO)})
+    for licence in ("GPL-2+", "CC-BY-NC-4.0", "CC-BY-ND-2.0"):
+        packages(Package("scenes", "python", "photos", ("data/*.jpg",), licence))
+        with pytest.raises(
+            InputError, match=rf"a.jpg of scenes is under {licence[:3]}"
+        ):
+            collect(tmp_path / "out", packages=tmp_path)
+
+
+def test_panoramas_of_npm_are_kept_as_they_are(tmp_path, packages):
+    _npm(tmp_path, "some-assets", {"package/hdri/hall.exr.js": b"export", "x": b""})
+    packages(Package("@some/assets", "npm", "panoramas", ("hdri/*.js",), "CC0-1.0"))
+    (row,) = collect(tmp_path / "out", packages=tmp_path)
+    assert (row.image, row.version) == ("panoramas/assets_hall.exr", "1.2.3")
+    assert (tmp_path / "out" / row.image).read_bytes() == b"export"
+
+
+def test_a_package_has_to_state_the_licence(tmp_path, packages):
+    files = {"x/data/a.jpg": _encoded(PHOTO), "x/data/licence.txt": b"All are CC0."}
+    _wheel(tmp_path, "scenes", files)
+    stated = Package("scenes", "python", "photos", ("data/*.jpg",), "CC0-1.0")
+    packages(replace(stated, stated=("data/licence.txt", "are CC0")))
+    assert len(collect(tmp_path / "out", packages=tmp_path)) == 1
+    packages(replace(stated, stated=("data/licence.txt", "are CC-BY")))
+    with pytest.raises(InputError, match="licence.txt does not say 'are CC-BY'"):
+        collect(tmp_path / "out", packages=tmp_path)
 
 
 def test_what_is_there_is_left_alone(tmp_path, packages):
@@ -170,6 +194,10 @@ def test_bad_packages_are_named(tmp_path, packages):
     (tmp_path / "scenes-1-py3-none-any.whl").write_bytes(b"no archive")
     with pytest.raises(InputError, match="scenes-1.*not a whole wheel"):
         collect(tmp_path / "out", packages=tmp_path)
+    packages(Package("scenes", "npm", "photos", ("data/*.jpg",), "CC0-1.0"))
+    (tmp_path / "scenes-1.0.0.tgz").write_bytes(b"no archive")
+    with pytest.raises(InputError, match="scenes-1.0.0.tgz: not a whole package"):
+        collect(tmp_path / "out", packages=tmp_path)
 
 
 def test_a_failed_download_leaves_nothing_half(tmp_path, packages, monkeypatch):
@@ -179,7 +207,7 @@ def test_a_failed_download_leaves_nothing_half(tmp_path, packages, monkeypatch):
         raise InputError("the network is gone")
 
     packages(Package("scenes", "python", "photos", ("data/*.jpg",), "CC0-1.0"))
-    monkeypatch.setattr(open_data, "_run", cut_short)
+    monkeypatch.setattr(free_packages, "run", cut_short)
     with pytest.raises(InputError, match="gone"):
         collect(tmp_path / "out")
     assert not [*(tmp_path / "out" / open_data.PACKAGES_FOLDER).iterdir()]
@@ -193,7 +221,9 @@ def test_bad_input_is_one_line(tmp_path):
         command, cwd=root, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert f"error: {tmp_path}: no mate-backgrounds" in done.stderr.splitlines()[-1]
+    assert (
+        f"error: {tmp_path}: no lomiri-wallpapers-16.04" in done.stderr.splitlines()[-1]
+    )
     assert "Traceback" not in done.stderr
 
 
