@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.developing import is_bare
-from experiments.panoramas import read_panorama, view
+from experiments.panoramas import exr_library, read_panorama, view
 from experiments.photo_crops import crop, crop_count, encode_jpeg, read_photo
 from input_pipeline.procedural.backdrops import backdrop
 from tmfnet_jax.errors import InputError
@@ -99,7 +99,11 @@ def write_backgrounds(
       panoramas: to look into.
     Returns:
       The rows of `sources.csv`, in the order of the images' names.
+    Raises:
+      InputError: what reads panoramas is not installed.
     """
+    if panoramas:
+        exr_library()
     jobs = [
         *((photo, _crops, TEST_PHOTOS) for photo in photos),
         *((panorama, _views, TEST_PANORAMAS) for panorama in panoramas),

@@ -11,6 +11,7 @@ import re
 import tempfile
 import zlib
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -31,6 +32,21 @@ _SUN = 6e4
 _LAMP, _LEAST_OF_LAMP = 50.0, 0.25  # light, and its share in each channel
 
 
+def exr_library() -> ModuleType:
+    """Return the library that reads what panoramas are compressed with.
+
+    Raises:
+      InputError: it is not installed.
+    """
+    try:
+        import OpenEXR
+    except ImportError:
+        raise InputError(
+            "panoramas need the Python package OpenEXR; pip install OpenEXR"
+        ) from None
+    return OpenEXR
+
+
 def read_panorama(data: bytes) -> np.ndarray:
     """Read a panorama.
 
@@ -43,18 +59,13 @@ def read_panorama(data: bytes) -> np.ndarray:
     Raises:
       InputError: it cannot be read, or is no panorama.
     """
-    try:
-        import OpenEXR
-    except ImportError:
-        raise InputError(
-            "panoramas need the Python package OpenEXR; pip install OpenEXR"
-        ) from None
+    library = exr_library()
     packed = _MODULE.search(data) if data[:6] == b"export" else None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "panorama.exr"
         path.write_bytes(base64.b64decode(packed.group(1)) if packed else data)
         try:
-            channels = OpenEXR.File(str(path)).channels()
+            channels = library.File(str(path)).channels()
         except Exception as error:  # of several kinds, without a common one
             raise InputError(f"not an OpenEXR image ({error})") from None
     pixels = next((channels[n].pixels for n in ("RGB", "RGBA") if n in channels), None)
