@@ -31,7 +31,7 @@ def finish(colours: np.ndarray, alpha: np.ndarray, *, seed: int) -> np.ndarray:
     Raises:
       InputError: the picture is empty, full, not finite, or has no opaque part.
     """
-    colours, alpha = np.float32(colours), np.float32(alpha)
+    colours, alpha = colours.astype(np.float32), alpha.astype(np.float32)
     if not (np.isfinite(colours).all() and np.isfinite(alpha).all()):
         raise InputError("it has values that are not finite")
     alpha = np.where(alpha < _NOISE, 0, np.where(alpha > 1 - _NOISE, 1, alpha))
