@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from experiments.rendering.blender.kinds import fur, nets
+from experiments.rendering.blender.kinds import (
+    clear,
+    fur,
+    lace,
+    mesh,
+    nets,
+    sheer,
+    smoke,
+)
 from experiments.rendering.blender.stage import Stage
 
-KINDS: dict[str, Callable[[Stage], None]] = {**fur.KINDS, **nets.KINDS}
+KINDS: dict[str, Callable[[Stage], None]] = {
+    **fur.KINDS,
+    **mesh.KINDS,
+    **nets.KINDS,
+}
