@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from experiments.rendering.blender.kinds import (
-    clear,
-    fur,
-    lace,
-    mesh,
-    nets,
-    sheer,
-    smoke,
-)
+from experiments.rendering.blender.kinds import fur, lace, mesh, nets
 from experiments.rendering.blender.stage import Stage
 
 KINDS: dict[str, Callable[[Stage], None]] = {
     **fur.KINDS,
+    **lace.KINDS,
     **mesh.KINDS,
     **nets.KINDS,
 }
