@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from experiments.rendering.blender.kinds import fur, lace, mesh, nets
+from experiments.rendering.blender.kinds import fur, lace, mesh, nets, sheer
 from experiments.rendering.blender.stage import Stage
 
 KINDS: dict[str, Callable[[Stage], None]] = {
@@ -12,4 +12,5 @@ KINDS: dict[str, Callable[[Stage], None]] = {
     **lace.KINDS,
     **mesh.KINDS,
     **nets.KINDS,
+    **sheer.KINDS,
 }
