@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from experiments.rendering.blender.kinds import fur, lace, mesh, nets, sheer
+from experiments.rendering.blender.kinds import clear, fur, lace, mesh, nets, sheer
 from experiments.rendering.blender.stage import Stage
 
 KINDS: dict[str, Callable[[Stage], None]] = {
+    **clear.KINDS,
     **fur.KINDS,
     **lace.KINDS,
     **mesh.KINDS,
