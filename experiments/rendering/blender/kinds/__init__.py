@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from experiments.rendering.blender.kinds import clear, fur, lace, mesh, nets, sheer
+from experiments.rendering.blender.kinds import (
+    clear,
+    fur,
+    lace,
+    mesh,
+    nets,
+    sheer,
+    smoke,
+)
 from experiments.rendering.blender.stage import Stage
 
 KINDS: dict[str, Callable[[Stage], None]] = {
@@ -14,4 +22,5 @@ KINDS: dict[str, Callable[[Stage], None]] = {
     **mesh.KINDS,
     **nets.KINDS,
     **sheer.KINDS,
+    **smoke.KINDS,
 }
