@@ -59,6 +59,8 @@ def render(
     cycles.adaptive_threshold = ALPHA_NOISE
     cycles.max_bounces = 0
     cycles.transparent_max_bounces = 48
+    # No random end to paths through several layers: it would speckle the alpha.
+    cycles.min_transparent_bounces = 48
     alpha = _picture(scene, folder / "alpha.exr")[..., 3]
     return colours, alpha
 

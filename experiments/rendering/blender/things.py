@@ -154,7 +154,9 @@ def bust(stage: Stage, centre: Any, size: float) -> np.ndarray:
     x = rows[:, :1] * np.cos(angle)
     y = rows[:, 1:2] * np.sin(angle) + rows[:, 2:]
     points = np.stack([x, y, v[:, None] + 0 * x], -1).reshape(-1, 3)
-    skin = np.array([0.62, 0.38, 0.27]) * rng.uniform(0.15, 1.1) ** [0.8, 1, 1.2]
+    skin = np.array([0.62, 0.38, 0.27]) * rng.uniform(0.15, 1.1) ** np.array(
+        [0.8, 1, 1.2]
+    )
     colours = palette(rng, 3)
     colour = np.tile(skin, (len(points), 1))
     edge = 0.03 * shapes.smooth_noise(rng, points, scale=5)
