@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from experiments.rendering.blender.kinds import foliage, fur
+from experiments.rendering.blender.kinds import flowers, foliage, fur
+    flowers,
+    foliage,
+    fur,
+    grasses,
+    houseplants,
+    needles,
+)
 from experiments.rendering.blender.stage import Stage
 
 KINDS: dict[str, Callable[[Stage], None]] = {
+    **flowers.KINDS,
     **foliage.KINDS,
     **fur.KINDS,
 }

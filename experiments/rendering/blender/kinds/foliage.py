@@ -8,6 +8,7 @@ from experiments.rendering.blender import garden, plants, shapes, strands
 from experiments.rendering.blender.stage import Stage
 
 _UP = np.array([0.0, 0.0, 1.0])
+_MOST_FACES = 300_000  # of all leaves of a subject; more would take too long
 _BERRIES = np.array(
     [
         *([0.50, 0.02, 0.02], [0.60, 0.20, 0.02], [0.04, 0.04, 0.12]),
@@ -65,6 +66,7 @@ def leaves(
         count, size = int(1.5 * count), 1.3 * size
     colours = palette(rng) if colours is None else colours
     one = plants.leaf(shape, fine=count < 300, width=rng.uniform(0.75, 1.25))
+    count = min(count, _MOST_FACES // len(one.faces))
     roots, ways, _ = plants.on_paths(rng, lines, count, where)
     side = strands.unit(np.cross(ways, rng.normal(size=(count, 3))))
     along = 0.7 * ways + side + rng.uniform(-0.6, 0.3) * _UP
