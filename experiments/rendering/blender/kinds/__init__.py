@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from experiments.rendering.blender.kinds import flowers, foliage, fur
+from experiments.rendering.blender.kinds import flowers, foliage, fur, grasses
     flowers,
     foliage,
     fur,
@@ -18,4 +18,5 @@ KINDS: dict[str, Callable[[Stage], None]] = {
     **flowers.KINDS,
     **foliage.KINDS,
     **fur.KINDS,
+    **grasses.KINDS,
 }
