@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from experiments.rendering.blender.kinds import flowers, foliage, fur, grasses, needles
+from experiments.rendering.blender.kinds import (
     flowers,
     foliage,
     fur,
@@ -19,5 +19,6 @@ KINDS: dict[str, Callable[[Stage], None]] = {
     **foliage.KINDS,
     **fur.KINDS,
     **grasses.KINDS,
+    **houseplants.KINDS,
     **needles.KINDS,
 }
