@@ -35,10 +35,11 @@ def pot(stage: Stage, radius: float, height: float) -> None:
     belly, foot = rng.uniform(-0.1, 0.3), rng.uniform(0.5, 0.95)
     t = np.linspace(0, 1, 60)
     wall = radius * (foot + (1 - foot) * t + belly * np.sin(np.pi * t))
+    inside = 0.9 * wall[t > 0.8].min()
     if rng.random() < 0.5:  # a thick rim
         wall = wall * np.where(t > 0.85, 1.08, 1.0)
     outer = np.stack([wall, height * (t - 1)], 1)
-    inner = np.array([[0.9 * wall[-1], 0.0], [0.9 * wall[-1], -0.1 * height]])
+    inner = np.array([[inside, 0.0], [inside, -0.1 * height]])
     bottom = np.array([[1e-3, -height]])
     points, faces = lathe(np.concatenate([bottom, outer, inner]), 120)
     hues = _POTS[rng.choice(len(_POTS), 2, replace=False)]
@@ -60,19 +61,20 @@ def pot(stage: Stage, radius: float, height: float) -> None:
     coat = 0.6 if style and rng.random() < 0.4 else 0.0
     matter = stage.material(roughness=rng.uniform(0.3, 0.8), coat=coat)
     stage.mesh(points, faces, matter, colour=colour)
-    clod(
-        stage, np.array([0, 0, -0.1 * height]), 0.93 * wall[-1] * np.array([1, 1, 0.1])
-    )
+    soil = np.array([1.03, 1.03, 0.1]) * inside
+    clod(stage, np.array([0, 0, -0.1 * height]), soil, rough=0.02)
 
 
-def clod(stage: Stage, centre: np.ndarray, size: np.ndarray) -> None:
+def clod(
+    stage: Stage, centre: np.ndarray, size: np.ndarray, *, rough: float = 0.06
+) -> None:
     """Put a lump of earth on the stage."""
     rng = stage.rng
     points, faces = shapes.sphere(60, 90)
-    rough = shapes.smooth_noise(rng, points, scale=7)
+    bumps = shapes.smooth_noise(rng, points, scale=7)
     fine = rng.normal(size=len(points))
-    points = points * (1 + 0.06 * rough + 0.02 * fine)[:, None] * size + centre
-    tone = np.exp(0.3 * rough + 0.3 * fine)[:, None]
+    points = points * (1 + rough * (bumps + 0.3 * fine))[:, None] * size + centre
+    tone = np.exp(0.3 * bumps + 0.3 * fine)[:, None]
     stage.mesh(points, faces, stage.material(roughness=1.0), colour=_SOIL * tone)
 
 
