@@ -45,7 +45,7 @@ def _greens(rng: np.random.Generator, count: int) -> np.ndarray:
     """Return greens of leaves, some of them fading, [count, 3]."""
     two = plants.GREENS[rng.choice(len(plants.GREENS), 2, replace=False)]
     base = two[0] + rng.random((count, 1)) * (two[1] - two[0])
-    old = rng.random(count) < rng.uniform(0, 0.2)
+    old = rng.random(count) < rng.uniform(0, 0.12)
     base[old] = plants.AUTUMN[rng.choice([0, 1, 3], old.sum())]
     return strands.melange(rng, base, count, 0.12)
 
@@ -71,7 +71,7 @@ def _fronds(stage: Stage) -> None:
     shape = np.sin(np.pi * (0.12 + 0.86 * s)) ** 0.7
     size = (rng.uniform(0.35, 0.55) if palm else rng.uniform(0.14, 0.24)) * shape
     size = size * rng.uniform(0.9, 1.1, len(t))
-    one = plants.leaf("lance", width=rng.uniform(0.4, 0.8) if palm else 1.2)
+    one = plants.leaf("lance", width=rng.uniform(0.25, 0.5) if palm else 1.2)
     vertices, faces = plants.place(
         one, roots, along, up, size, fold=0.3, curl=rng.uniform(0.1, 0.9)
     )
@@ -90,7 +90,7 @@ def _straps(stage: Stage) -> None:
     """Straps that arch over, or swords that stand, often with pale stripes."""
     rng = stage.rng
     sword = rng.random() < 0.4
-    count = rng.integers(8, 20) if sword else rng.integers(30, 110)
+    count = rng.integers(16, 40) if sword else rng.integers(30, 110)
     droop = rng.uniform(0, 0.1) if sword else rng.uniform(0.4, 1.5)
     lines = _arches(stage, count, rng.uniform(0.9, 1.5), droop, 3 if sword else 1.0)
     t = np.linspace(0, 1, 16)
