@@ -6,9 +6,14 @@ from collections.abc import Callable
 
 from experiments.rendering.blender.kinds import (
     clear,
+    flowers,
+    foliage,
     fur,
+    grasses,
+    houseplants,
     lace,
     mesh,
+    needles,
     nets,
     sheer,
     smoke,
@@ -18,9 +23,14 @@ from experiments.rendering.blender.stage import Stage
 
 KINDS: dict[str, Callable[[Stage], None]] = {
     **clear.KINDS,
+    **flowers.KINDS,
+    **foliage.KINDS,
     **fur.KINDS,
+    **grasses.KINDS,
+    **houseplants.KINDS,
     **lace.KINDS,
     **mesh.KINDS,
+    **needles.KINDS,
     **nets.KINDS,
     **sheer.KINDS,
     **smoke.KINDS,
