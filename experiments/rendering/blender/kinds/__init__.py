@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from experiments.rendering.blender.kinds import fur
+from experiments.rendering.blender.kinds import fur, hair
 from experiments.rendering.blender.stage import Stage
 
-KINDS: dict[str, Callable[[Stage], None]] = {**fur.KINDS}
+KINDS: dict[str, Callable[[Stage], None]] = {**fur.KINDS, **hair.KINDS}
