@@ -204,6 +204,10 @@ class Stage:
         for tree, output, _, white in self._materials:
             tree.links.new(white, output.inputs["Surface"])
 
+    def frame(self, points: np.ndarray) -> None:
+        """Have the camera show points [N, 3], whether anything is there or not."""
+        self._points.append(points)
+
     def framed_points(self) -> np.ndarray:
         """Return points that the camera is to show, [N, 3]."""
         points = np.concatenate(self._points)
