@@ -9,9 +9,9 @@ import numpy as np
 
 from experiments.rendering.blender.stage import Stage
 
-COLOUR_SAMPLES = 10
+COLOUR_SAMPLES = 8
 ALPHA_SAMPLES = 64  # at most; where alpha does not vary they are fewer
-ALPHA_NOISE = 0.015
+ALPHA_NOISE = 0.02
 
 
 def render(
