@@ -84,6 +84,8 @@ def _vessel(
     stage.mesh(vertices, faces, _clear(stage))
     radius = np.interp(level, profile[:, 1], profile[:, 0])
     below = profile[profile[:, 1] < level]
+    narrow = np.flatnonzero(below[:, 0] < 0.1)  # a stem holds no drink
+    below = below[narrow[-1] + 1 if len(narrow) else 0 :]
     keys = [*(below * [0.94, 1]), [radius * 0.94, level], [0, level]]
     vertices, faces, _ = things.surface(things.revolve(np.array(keys)), 96, 64)
     made = stage.material(

@@ -119,11 +119,11 @@ def _scarf(stage: Stage) -> None:
             field = np.random.default_rng(seed)
             flat = np.stack([2.2 * u * long, 0 * u, 0.8 * v], -1)
             shift = [shapes.smooth_noise(field, flat, scale=1.2) for _ in range(3)]
-            spread = wide * np.minimum(1, 0.25 + 2 * u)
-            pleats = 0.05 * np.cos(20 * v + 3 * shift[2]) * (1.3 - u)
+            spread = wide * (0.25 + 0.5 * np.minimum(1, 2 * u) + 0.12 * shift[1])
+            pleats = 0.07 * np.cos(22 * v + 4 * shift[2])
             x = side * (long * u + 0.08 * u * shift[0])
             y = 0.3 * np.minimum(1, 2 * u) * shift[1] + pleats - 0.2 * (u < 0)
-            z = rise * long * u + spread * (2 * v - 1) + 0.15 * u * shift[2]
+            z = rise * long * u + spread * (2 * v - 1) + 0.3 * u * shift[2]
             return np.stack([x, y, z], -1) + start
 
         _sheer(stage, place, _dyes(rng))

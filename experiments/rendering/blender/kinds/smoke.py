@@ -20,7 +20,7 @@ def smoke(stage: Stage) -> None:
     style = rng.choice(["flame", "wisp", "cloud"], p=[0.6, 0.2, 0.2] if burns else None)
     if not burns and style == "flame":
         style = "wisp"
-    count = {"flame": 5, "wisp": 4, "cloud": 8}[style]
+    count = {"flame": 5, "wisp": 4, "cloud": 5}[style]
     grey = rng.choice([0.75, 0.75, 0.5, 0.25]) * np.exp(rng.normal(0, 0.05, 3))
     if rng.random() < 0.2:  # coloured
         grey = things.palette(rng, 1)[0]
@@ -70,7 +70,9 @@ def _plume(
     p, q = p + 2.5 * warp[0], q + 2.5 * warp[1]
     noise = _fractal(rng, 1.2 * p, 0.8 * q, 6)
     ridge = 1 - np.abs(2 * noise - 1)
-    fade = np.clip((1 - up) / 0.35, 0, 1) * np.clip(up / 0.03, 0, 1)
+    reach = rng.uniform(0.55, 0.95) + 0.9 * warp[1]  # tops are ragged
+    fade = np.clip((reach - up) / 0.4, 0, 1) * np.clip((1 - up) / 0.2, 0, 1)
+    fade = fade * np.clip(up / 0.03, 0, 1)
     fade = fade * np.clip((1 - np.abs(x)) / 0.25, 0, 1)
     if style == "flame":
         tongue = width * np.sqrt(np.clip(1 - up / rng.uniform(0.5, 0.85), 0, 1))
@@ -93,7 +95,7 @@ def _plume(
         thick = width * 0.8 + rng.uniform(0.3, 0.6) * up**0.8
         body = np.exp(-((bent / thick) ** 4))
         dense = np.clip((noise - 0.3 - 0.15 * up) / 0.3, 0, 1)
-        opacity = 0.5 * body * dense * rng.uniform(0.5, 1.1)
+        opacity = 0.65 * body * dense * rng.uniform(0.5, 1.1)
     colours = grey * (0.7 + 0.5 * noise[..., None])
     return np.clip(opacity, 0, 0.9) * fade, np.clip(colours, 0, 1)
 
