@@ -8,7 +8,7 @@ from experiments.rendering.blender import garden, plants, shapes, strands
 from experiments.rendering.blender.stage import Stage
 
 _UP = np.array([0.0, 0.0, 1.0])
-_MOST_FACES = 300_000  # of all leaves of a subject; more would take too long
+_MOST_FACES = 200_000  # of all leaves of a subject; more would take too long
 _BERRIES = np.array(
     [
         *([0.50, 0.02, 0.02], [0.60, 0.20, 0.02], [0.04, 0.04, 0.12]),
