@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from experiments.rendering.blender.kinds import fur, hair
+from experiments.rendering.blender.kinds import feathers, fur, hair
 from experiments.rendering.blender.stage import Stage
 
-KINDS: dict[str, Callable[[Stage], None]] = {**fur.KINDS, **hair.KINDS}
+KINDS: dict[str, Callable[[Stage], None]] = {
+    **feathers.KINDS,
+    **fur.KINDS,
+    **hair.KINDS,
+}
