@@ -121,7 +121,7 @@ def skull_shape(directions: np.ndarray) -> np.ndarray:
 def cloth_colours(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
     """Colour a cloth at points [N, 3] plainly or in a pattern of hues, [N, 3]."""
     hue = rng.random()
-    steps = rng.choice([0.0, 0.12, 0.33, 0.5, 0.6], 3)
+    steps = rng.choice([0.0, 0.12, 0.33, 0.5, 0.6], 3, replace=False)
     colours = np.stack(
         [
             shapes.hue_colour(

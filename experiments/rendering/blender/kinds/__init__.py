@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from experiments.rendering.blender.kinds import (
     clear,
+    feathers,
     flowers,
     foliage,
     fur,
@@ -19,11 +20,13 @@ from experiments.rendering.blender.kinds import (
     sheer,
     smoke,
     solids,
+    yarn,
 )
 from experiments.rendering.blender.stage import Stage
 
 KINDS: dict[str, Callable[[Stage], None]] = {
     **clear.KINDS,
+    **feathers.KINDS,
     **flowers.KINDS,
     **foliage.KINDS,
     **fur.KINDS,
@@ -37,4 +40,5 @@ KINDS: dict[str, Callable[[Stage], None]] = {
     **sheer.KINDS,
     **smoke.KINDS,
     **solids.KINDS,
+    **yarn.KINDS,
 }
