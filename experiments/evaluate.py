@@ -207,7 +207,7 @@ def _network(options: argparse.Namespace) -> tuple[Matte, dict[str, Any]]:
             example.image, example.trimap, tta=options.tta, progress=progress
         )
 
-    network = dataclasses.asdict(dataclasses.replace(config, dtype="float32"))
+    network = dataclasses.replace(config, dtype="float32").to_dict()
     inference = {
         "tta": options.tta,
         "refine": matting.refine,

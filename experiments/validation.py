@@ -56,7 +56,11 @@ class Validator:
         return bool(self.every) and (last or step % self.every == 0)
 
     def __call__(self, weights: Arrays) -> tuple[dict[str, float], list[np.ndarray]]:
-        """Return mean SAD / 1000 and MSE x 1000, and pictures, uint8 [S, 4 S, 3]."""
+        """Return the means of what `make_validation_step` measures, and pictures.
+
+        Those are SAD / 1000, MSE x 1000 and, of a network that estimates its error,
+        the estimate beside the error; the pictures are uint8 [S, 4 S, 3].
+        """
         count = len(self._crops["image"])
         results = []
         for start in range(0, count, self._size):
@@ -70,7 +74,7 @@ class Validator:
             name: np.concatenate([result[name] for result in results])[:count]
             for name in results[0]
         }
-        means = {name: float(whole[name].mean()) for name in ("sad", "mse")}
+        means = {name: float(whole[name].mean()) for name in whole if name != "alpha"}
         shown = range(min(count, PICTURES))
         return means, [self._picture(i, whole["alpha"][i]) for i in shown]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
-from tmfnet_jax.differences import differing_fields
+from tmfnet_jax.differences import ABSENT, differing_fields
 from tmfnet_jax.distributed import any_process, is_first, wait_for_all
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.files import atomic_write
@@ -28,6 +29,9 @@ FREE_FIELDS = (
     *("license", "data_license"),
 )
 
+# What runs begun before a field came into the config did, which they do not say.
+LATER_FIELDS = {"network.confidence": False}
+
 
 def open_workdir(workdir: Path, config: ConfigDict) -> None:
     """Create the folder with its config, or check that it is this config's.
@@ -45,6 +49,17 @@ def open_workdir(workdir: Path, config: ConfigDict) -> None:
     if any_process(problem is not None):
         raise problem or InputError(f"{workdir}: see what process 0 says of it")
     wait_for_all("the workdir is open")
+
+
+def is_later_field(name: str, there: Any, here: Any) -> bool:
+    """Tell whether a field is absent only because the run is older than it.
+
+    Args:
+      name: of a field that differs, as `differing_fields` gives it.
+      there: its value in the older config.
+      here: its value now.
+    """
+    return there == ABSENT and name in LATER_FIELDS and here == LATER_FIELDS[name]
 
 
 def _open(workdir: Path, config: ConfigDict) -> None:
@@ -69,7 +84,7 @@ def _check_config(path: Path, wanted: dict) -> None:
     differing = [
         f"{name} is {there} there and {here} here"
         for name, there, here in differing_fields(found, wanted)
-        if name not in FREE_FIELDS
+        if name not in FREE_FIELDS and not is_later_field(name, there, here)
     ]
     if differing:
         raise InputError(

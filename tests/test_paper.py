@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import shlex
 
@@ -33,7 +32,7 @@ def run(*arguments):
 
 
 def manifest_of(row, **changes):
-    network = dataclasses.asdict(VARIANTS[row.variant].config)
+    network = VARIANTS[row.variant].config.to_dict()
     manifest = {
         "complete": True,
         "images": 1000,

@@ -1,11 +1,30 @@
-"""SAD and MSE of a batch on the device, for measuring during training."""
+"""What a batch is measured by on the device, during training."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
 
+from tmfnet_jax.losses import actual_error, sample_means
 from tmfnet_jax.trimap import TRIMAP_BACKGROUND, TRIMAP_FOREGROUND, TRIMAP_UNKNOWN
+
+
+def batch_confidence(
+    error: jax.Array, prediction: jax.Array, alpha: jax.Array, trimap: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Average the error that a network expects and the one that it makes.
+
+    Args:
+      error: [B, H, W, 1], the estimate, as `TMFNet.with_error` gives it.
+      prediction: as of `batch_sad_mse`.
+      alpha: likewise.
+      trimap: likewise.
+    Returns:
+      Means over the unknown pixels of each sample, [B] float32 each; 0 without any.
+    """
+    unknown = jnp.asarray(trimap == TRIMAP_UNKNOWN, jnp.float32)
+    actual = actual_error(prediction, alpha.astype(jnp.float32) / 255)
+    return sample_means(error, unknown), sample_means(actual, unknown)
 
 
 def batch_sad_mse(

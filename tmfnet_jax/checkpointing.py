@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import logging
@@ -69,7 +68,7 @@ class RunCheckpoints:
             ),
             cleanup_tmp_directories=True,
         )
-        self._metadata = {"network": dataclasses.asdict(network)}
+        self._metadata = {"network": network.to_dict()}
         self._saving: tuple[int, Any] | None = None
         self._failed = False
 

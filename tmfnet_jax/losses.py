@@ -1,7 +1,8 @@
-"""Training losses (paper Eq. 2): alpha, composition and Laplacian pyramid.
+"""Training losses: the paper's (Eq. 2) for alpha, and one for the estimated error.
 
-All compare a prediction [B, H, W, 1], not clipped, with the true alpha over the
-unknown region, a mask [B, H, W, 1] of zeros and ones, in float32.
+Those of the paper are alpha, composition and Laplacian pyramid. All compare a
+prediction [B, H, W, 1], not clipped, with the true alpha over the unknown region, a
+mask [B, H, W, 1] of zeros and ones, in float32.
 """
 
 from __future__ import annotations
@@ -30,7 +31,30 @@ def alpha_loss(pred: jax.Array, alpha: jax.Array, unknown: jax.Array) -> jax.Arr
 
     A sample without unknown pixels contributes 0 and still counts.
     """
-    return _sample_wise_mean(_charbonnier(pred - alpha), unknown)
+    return sample_means(_charbonnier(pred - alpha), unknown).mean()
+
+
+def actual_error(pred: jax.Array, alpha: jax.Array) -> jax.Array:
+    """Return |pred - alpha| with pred clipped, as it is used: within [0, 1]."""
+    return jnp.abs(pred.clip(0, 1) - alpha)
+
+
+def confidence_loss(
+    logit: jax.Array, pred: jax.Array, alpha: jax.Array, unknown: jax.Array
+) -> jax.Array:
+    """Cross-entropy of an estimated error and the actual one.
+
+    Over all pixels that look the same to the estimate it is least where the estimate
+    is their mean error; there it is not 0. Averaged as `alpha_loss`.
+
+    Args:
+      logit: [B, H, W, 1], of the estimate.
+      pred: what was predicted; no gradient reaches it.
+      alpha: the truth.
+      unknown: the mask.
+    """
+    error = lax.stop_gradient(actual_error(pred, alpha))
+    return sample_means(jax.nn.softplus(logit) - error * logit, unknown).mean()
 
 
 def composition_loss(
@@ -50,7 +74,7 @@ def composition_loss(
         _charbonnier(pred * f + (1 - pred) * b - i)
         for i, f, b in zip(*colours, strict=True)
     )
-    return _sample_wise_mean(reduce(add, errors), unknown) / 3
+    return sample_means(reduce(add, errors), unknown).mean() / 3
 
 
 def laplacian_loss(
@@ -119,8 +143,12 @@ def total_loss(
     laplacian: bool = True,
     share: float = 1.0,
     counts: Sequence[jax.Array] | None = None,
+    error_logit: jax.Array | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Combine the losses: 0.5 L_alpha + 1.5 L_comp + 0.2 L_lap.
+
+    Where the network estimates its error, the loss of that is added; no gradient of
+    it reaches the prediction.
 
     With `share` and `counts` the losses of the parts of a batch add up to that of
     the whole.
@@ -132,6 +160,7 @@ def total_loss(
       laplacian: False leaves the third term out (the base loss of Table 3).
       share: of the whole batch's samples that these are.
       counts: `unknown_counts` of the whole batch.
+      error_logit: [B, H, W, 1], logit of the network's estimate of its error.
     Returns:
       The total and its weighted terms by name.
     """
@@ -148,6 +177,9 @@ def total_loss(
         terms["loss_lap"] = LAPLACIAN_WEIGHT * laplacian_loss(
             pred, batch["alpha"], unknown, counts
         )
+    if error_logit is not None:
+        confidence = confidence_loss(error_logit, pred, batch["alpha"], unknown)
+        terms["loss_confidence"] = share * confidence
     return reduce(add, terms.values()), terms
 
 
@@ -155,11 +187,12 @@ def _charbonnier(x: jax.Array) -> jax.Array:
     return jnp.sqrt(jnp.square(x) + CHARBONNIER_EPSILON)
 
 
-def _sample_wise_mean(error: jax.Array, unknown: jax.Array) -> jax.Array:
+def sample_means(error: jax.Array, unknown: jax.Array) -> jax.Array:
+    """Average [B, H, W, C] over each sample's unknown pixels, to [B]; 0 without any."""
     channels = error.shape[-1]
     total = (error * unknown).sum((1, 2, 3))
     count = channels * unknown.sum((1, 2, 3))
-    return (total / (count + 1e-12)).mean()
+    return total / (count + 1e-12)
 
 
 def _smoothing(size: int) -> np.ndarray:

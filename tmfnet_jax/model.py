@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from tmfnet_jax.confidence import ConfidenceHead
 from tmfnet_jax.context import make_context
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.fusion import LocalFusion, StaticFusion, upsample_double
@@ -43,12 +44,15 @@ class TMFNetConfig:
       width: multiplies all channel counts; 0.25 makes the `lite` network.
       dtype: computation type, "float32" or "bfloat16"; parameters, batch
         statistics and pooling ratios stay float32.
+      confidence: whether the network also estimates its own error, in a head beside
+        the one for alpha; the published network does not.
     """
 
     context: Context = "tmp"
     fusion: tuple[Fusion, Fusion, Fusion] = ("glf", "glf", "glf")
     width: float = 1.0
     dtype: Literal["float32", "bfloat16"] = "float32"
+    confidence: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "fusion", tuple(self.fusion))
@@ -63,6 +67,10 @@ class TMFNetConfig:
         _check_choice("dtype", self.dtype, ("float32", "bfloat16"))
         if not (isinstance(self.width, int | float) and 0.05 <= self.width <= 4):
             raise InputError(f"width is {self.width!r}; expected 0.05 to 4")
+        if not isinstance(self.confidence, bool):
+            raise InputError(
+                f"confidence is {self.confidence!r}; expected true or false"
+            )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TMFNetConfig:
@@ -75,6 +83,17 @@ class TMFNetConfig:
         for name in values:
             _check_choice("network setting", name, names)
         return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name, for `from_dict`, as files have them.
+
+        `confidence` is among them only where it is on: what is written of a network
+        without it stays what it was before there was such a field.
+        """
+        values = dataclasses.asdict(self)
+        if not self.confidence:
+            del values["confidence"]
+        return values
 
     def channels(self, published: int) -> int:
         """Scale a channel count of the published network; a multiple of 16."""
@@ -144,6 +163,12 @@ class TMFNet(nnx.Module):
         )
         conv = partial(Conv, dtype=dtype, rngs=rngs)
         self.head = nnx.List([conv(width(32), width(16), 3), conv(width(16), 1, 1)])
+        outputs = [stage[-1] for stage in stages]
+        self.confidence: ConfidenceHead | None = nnx.data(
+            ConfidenceHead(INPUT_CHANNELS, outputs, width(32), dtype=dtype, rngs=rngs)
+            if config.confidence
+            else None
+        )
 
     @staticmethod
     def _stage(index, kind, high, low, middle, outputs, context, c5, **options):
@@ -167,6 +192,33 @@ class TMFNet(nnx.Module):
         Returns:
           [B, H, W, 1] float32, not clipped: values may leave [0, 1].
         """
+        alpha, _ = self._predict(x)
+        return alpha
+
+    def with_error(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Predict alpha and estimate how far off it is.
+
+        Args:
+          x: as `__call__` takes it.
+        Returns:
+          Alpha, the same as `__call__` gives, and the expected |alpha - truth|,
+          [B, H, W, 1] float32 in [0, 1], with alpha clipped to [0, 1]. It is trained
+          on unknown pixels; elsewhere it means nothing.
+        Raises:
+          ValueError: the network's config has no `confidence`.
+        """
+        alpha, logit = self.with_error_logit(x)
+        return alpha, nnx.sigmoid(logit)
+
+    def with_error_logit(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Do as `with_error` but leave the estimate as its logit, for the loss."""
+        if self.confidence is None:
+            raise ValueError("this network has no confidence head; see TMFNetConfig")
+        alpha, stages = self._predict(x)
+        return alpha, self.confidence(x, alpha, stages)
+
+    def _predict(self, x: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
+        """Return alpha and what the fusion stages give."""
         h, w = x.shape[1:3]
         if h % STRIDE or w % STRIDE:
             raise ValueError(f"input is {h}x{w}; pad it to multiples of {STRIDE}")
@@ -176,13 +228,21 @@ class TMFNet(nnx.Module):
         mined = self.context(features.c5, non_background)
         return self.decode(x, features, mined)
 
-    def decode(self, x: jax.Array, features, mined: jax.Array) -> jax.Array:
-        """Run fusion stages and head on encoder and context features."""
+    def decode(
+        self, x: jax.Array, features, mined: jax.Array
+    ) -> tuple[jax.Array, list[jax.Array]]:
+        """Run fusion stages and head on encoder and context features.
+
+        Returns:
+          Alpha, [B, H, W, 1] float32, and what F1, F2 and F3 give.
+        """
         high = upsample_double(mined)
         lows = (features.c2, features.c1, x)
+        outputs = []
         for kind, stage, low in zip(self.config.fusion, self.fusion, lows, strict=True):
             source = {"glf": mined, "glf_b": high, "glf_c": features.c5}.get(kind)
             vector = None if source is None else spatial_mean(source)
             high = stage(high, low, vector)
+            outputs.append(high)
         hidden, output = self.head
-        return output(leaky_relu(hidden(high))).astype(jnp.float32)
+        return output(leaky_relu(hidden(high))).astype(jnp.float32), outputs

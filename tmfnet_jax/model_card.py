@@ -96,7 +96,8 @@ class ModelCard:
 
     def to_json(self) -> str:
         """Return it as JSON, for `from_json`; what JSON lacks becomes text."""
-        return json.dumps(dataclasses.asdict(self), indent=1, default=str)
+        values = {**dataclasses.asdict(self), "network": self.network.to_dict()}
+        return json.dumps(values, indent=1, default=str)
 
     @classmethod
     def from_json(cls, text: str) -> ModelCard:
@@ -173,7 +174,7 @@ def weights_notes(card: ModelCard) -> dict[str, str]:
 
 def render_model_card(card: ModelCard, file: WeightsFile) -> str:
     """Return the card as Markdown; no value can break out of its place."""
-    network = dataclasses.asdict(card.network)
+    network = card.network.to_dict()
     del network["dtype"]
     name = printable(file.name)
     parts = [

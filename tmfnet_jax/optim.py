@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from tmfnet_jax.confidence import CONFIDENCE
 from tmfnet_jax.errors import InputError
 
 NAMED_PARTS = 12  # of a network, that a message lists
@@ -31,7 +32,8 @@ class OptimizerConfig:
       freeze: parts that are not trained, with commas between; their BatchNorm layers
         use their stored statistics and keep them.
       weight_decay: decoupled (AdamW), of convolution kernels only.
-      clip_norm: largest norm of the whole gradient; 0: any.
+      clip_norm: largest norm of the whole gradient; 0: any. A confidence head's is
+        clipped by itself: alpha trains as it does without one.
       average_decay: of the running average of the weights that is validated and
         exported, for example 0.999; 0: there is none.
     """
@@ -128,7 +130,7 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
     """
     stages = []
     if config.clip_norm:
-        stages.append(optax.clip_by_global_norm(config.clip_norm))
+        stages.append(_clipping(config.clip_norm))
     stages.append(optax.scale_by_adam())
     if config.weight_decay:
         stages.append(optax.add_decayed_weights(config.weight_decay, mask=_kernels))
@@ -136,6 +138,18 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
     if factors := config.factors():
         stages.append(optax.stateless(lambda updates, _: _scaled(updates, factors)))
     return optax.chain(*stages)
+
+
+def _clipping(largest: float) -> optax.GradientTransformation:
+    clip = optax.clip_by_global_norm(largest)
+
+    def clipped(updates, _):
+        head = {n: g for n, g in updates.items() if _within(n, CONFIDENCE)}
+        others = {n: g for n, g in updates.items() if n not in head}
+        parts = (clip.update(part, clip.init(part))[0] for part in (head, others))
+        return {name: g for part in parts for name, g in part.items()}
+
+    return optax.stateless(clipped)
 
 
 def running_average(

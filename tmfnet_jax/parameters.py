@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from tmfnet_jax.confidence import CONFIDENCE
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.model import TMFNet, TMFNetConfig
 
@@ -80,7 +81,12 @@ def initial_network(config: TMFNetConfig, *, seed: int) -> TMFNet:
     library version, and nothing is compiled.
     """
     arrays = {}
-    for index, (name, shape) in enumerate(sorted(array_shapes(config).items())):
+    # The confidence head comes last: all else has the values that it has without one.
+    named = sorted(
+        array_shapes(config).items(),
+        key=lambda item: (item[0].startswith(f"{CONFIDENCE}."), item[0]),
+    )
+    for index, (name, shape) in enumerate(named):
         if name.endswith(".kernel"):
             draw = np.random.default_rng([seed, index])
             gain = np.sqrt(2 / np.prod(shape[:-1]))

@@ -126,9 +126,11 @@ def load_start(path: str | Path, config: TMFNetConfig) -> dict[str, np.ndarray]:
     Args:
       path: what `Matting.load` takes (a safetensors file of this package, or a
         run's workdir), or a .pth file of the published code.
-      config: the network that they must be of; only `dtype` may be another.
+      config: the network that they must be of; only `dtype` may be another, and
+        weights may lack the confidence head.
     Returns:
-      Every parameter and batch statistic, float32, by name.
+      Every parameter and batch statistic, float32, by name; of the confidence head
+      only where the weights have it.
     Raises:
       InputError: unreadable, or of another network; lists the settings that
         differ, or, as a .pth file tells no settings, the arrays.
@@ -138,6 +140,8 @@ def load_start(path: str | Path, config: TMFNetConfig) -> dict[str, np.ndarray]:
         arrays = read_torch_weights(path, config)
     else:
         found, arrays = read_weights(path)
+        if not found.confidence:
+            config = dataclasses.replace(config, confidence=False)
         differing = [
             f"{name} is {there!r} there and {here!r} here"
             for name, there, here in differing_fields(

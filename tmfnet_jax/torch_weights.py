@@ -29,6 +29,8 @@ TORCH_FUSIONS = ("lf", "glf", "glf_b", "glf_c")
 def key_table(config: TMFNetConfig) -> dict[str, str]:
     """Map each PyTorch state_dict key to the name used here, in PyTorch's order.
 
+    The confidence head is not among them: the published code has none.
+
     Raises:
       InputError: for a variant that the published PyTorch code does not contain.
     """
@@ -61,7 +63,7 @@ def from_torch(
       config: the network they belong to.
       origin: file name for the error message.
     Returns:
-      Arrays by the names used here, kernels HWIO.
+      Arrays by the names used here, kernels HWIO, without a confidence head.
     Raises:
       InputError: lists every missing, unexpected or misshapen entry at once,
         by PyTorch key.
@@ -106,7 +108,10 @@ def rename(
 def to_torch(
     arrays: Mapping[str, np.ndarray], config: TMFNetConfig
 ) -> dict[str, np.ndarray]:
-    """Inverse of `from_torch`, with a zero batch counter for each BatchNorm."""
+    """Inverse of `from_torch`, with a zero batch counter for each BatchNorm.
+
+    A confidence head is left out.
+    """
     state_dict = {}
     for key, name in key_table(config).items():
         value = arrays[name]

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from tmfnet_jax.batch_metrics import batch_sad_mse
+from tmfnet_jax.batch_metrics import batch_confidence, batch_sad_mse
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.layers import CONVOLUTION, BatchNorm
 from tmfnet_jax.losses import (
@@ -180,13 +180,19 @@ def make_loss(
     def loss(trained, fixed, statistics, batch, counts):
         states = map(_unflat, like, ({**fixed, **trained}, statistics))
         network = nnx.merge(graph, *states, copy=True)
-        pred = network(network_input(batch["image"], batch["trimap"]))
+        x = network_input(batch["image"], batch["trimap"])
+        error_logit = None
+        if network.config.confidence:
+            pred, error_logit = network.with_error_logit(x)
+        else:
+            pred = network(x)
         total, terms = total_loss(
             pred,
             _as_floats(batch),
             laplacian=config.laplacian,
             share=1 / parts,
             counts=counts,
+            error_logit=error_logit,
         )
         return total, (terms, _flat(nnx.state(network, nnx.BatchStat)))
 
@@ -314,7 +320,8 @@ def make_validation_step(
 
     Weights are those of `TrainState.arrays`; a batch has image, alpha and trimap as in
     training. The result: sad / 1000 and mse x 1000, [B], of `batch_sad_mse`, and alpha,
-    uint8 [B, H, W, 1]; whole on every device.
+    uint8 [B, H, W, 1]; whole on every device. Where the network estimates its error
+    also confidence_predicted and confidence_actual, [B], of `batch_confidence`.
     """
     model = nnx.view(model, use_running_average=True)
     graph, state = nnx.split(model)
@@ -325,10 +332,22 @@ def make_validation_step(
     @jax.jit(out_shardings=everywhere)
     def validate(weights, batch):
         network = nnx.merge(graph, _unflat(like, weights))
-        pred = network(network_input(batch["image"], batch["trimap"]))
+        x = network_input(batch["image"], batch["trimap"])
+        calibration = {}
+        if network.config.confidence:
+            pred, error = network.with_error(x)
+            predicted, actual = batch_confidence(
+                error, pred, batch["alpha"], batch["trimap"]
+            )
+            calibration = {
+                "confidence_predicted": predicted,
+                "confidence_actual": actual,
+            }
+        else:
+            pred = network(x)
         sad, mse = batch_sad_mse(pred, batch["alpha"], batch["trimap"])
         alpha = jnp.rint(255 * jnp.clip(pred, 0, 1)).astype(jnp.uint8)
-        return {"sad": sad, "mse": 1000 * mse, "alpha": alpha}
+        return {"sad": sad, "mse": 1000 * mse, "alpha": alpha, **calibration}
 
     return validate
 

@@ -139,7 +139,7 @@ def write_weights(
         }
     check_arrays(stored, array_shapes(config), origin=f"{np.dtype(dtype)} weights")
     # Precision of the computation is the user's choice, not the weights'.
-    network = dataclasses.asdict(dataclasses.replace(config, dtype="float32"))
+    network = dataclasses.replace(config, dtype="float32").to_dict()
     metadata = {**(notes or {}), NETWORK_ENTRY: json.dumps(network)}
     data = memoryview(safetensors.numpy.save(stored))
     # The library would write the entries in an order that changes from run to run.

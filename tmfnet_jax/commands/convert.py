@@ -38,6 +38,7 @@ def add(commands) -> None:
 def _convert(options: argparse.Namespace) -> None:
     import numpy as np
 
+    from tmfnet_jax.confidence import CONFIDENCE
     from tmfnet_jax.named_weights import resolve
     from tmfnet_jax.torch_file import write_torch_file
     from tmfnet_jax.torch_weights import read_torch_weights, to_torch
@@ -64,6 +65,9 @@ def _convert(options: argparse.Namespace) -> None:
         config, arrays = read_weights(source)
         if source.is_file():  # a workdir has none
             notes = read_notes(source)
+    if config.confidence and target.suffix != ".safetensors":
+        print("left out, as the PyTorch code has no such module: the confidence head")
+        arrays = {n: a for n, a in arrays.items() if not n.startswith(f"{CONFIDENCE}.")}
     dtype = np.float16 if options.half else np.float32
     if target.suffix == ".safetensors":
         write_weights(target, config, arrays, dtype=dtype, notes=notes)

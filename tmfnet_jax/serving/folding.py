@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmfnet_jax.batch_norm import BATCH_NORM_EPSILON
+from tmfnet_jax.confidence import CONFIDENCE
 from tmfnet_jax.model import TMFNetConfig
 from tmfnet_jax.serving.winograd import PATCH, transform_kernel
 
@@ -44,6 +45,8 @@ def fold(
 ) -> Weights:
     """Fold running statistics, scales and shifts into kernels and biases.
 
+    The confidence head, which alpha does not need, is left out.
+
     Args:
       arrays: a network's arrays by name, as `parameters.named_arrays` returns.
       dtype: type of the kernels; biases stay float32.
@@ -54,7 +57,7 @@ def fold(
     """
     weights = {}
     for name in arrays:
-        if not name.endswith(".kernel"):
+        if not _is_served(name):
             continue
         conv = name.removesuffix(".kernel")
         layer = conv.removesuffix(".conv")
@@ -82,7 +85,7 @@ def folded_bytes(shapes: Mapping[str, tuple[int, ...]], config: TMFNetConfig) ->
     """Count the bytes of a network's folded weights, to a few kB, from its shapes."""
     total = 0.0
     for name, shape in shapes.items():
-        if name.endswith(".kernel"):
+        if _is_served(name):
             layer = name.removesuffix(".kernel").removesuffix(".conv")
             fast = is_fast() and _has_fast_form(layer, shape)
             total += math.prod(shape) * ((PATCH / 3) ** 2 if fast else 1)
@@ -105,6 +108,10 @@ def feature_dtype(config: TMFNetConfig) -> jnp.dtype:
     """
     cpu = jax.default_backend() == "cpu"
     return jnp.dtype("float32" if cpu else config.dtype)
+
+
+def _is_served(name: str) -> bool:
+    return name.endswith(".kernel") and not name.startswith(f"{CONFIDENCE}.")
 
 
 def _has_fast_form(layer: str, shape: tuple[int, ...]) -> bool:
