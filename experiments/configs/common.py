@@ -22,6 +22,11 @@ def base_config() -> ConfigDict:
     # `tmfnet matte` takes, a workdir, a .pth), or an ImageNet ResNet-50-s.
     config.init = placeholder(str)
     config.encoder_init = placeholder(str)
+    # One training in stages: the workdir of the run whose whole state, with step and
+    # optimiser, this one goes on from; and this one's last step, 0 for that of
+    # optimizer.steps, which is the length of all stages together.
+    config.continue_from = placeholder(str)
+    config.until = 0
 
     # How a step is computed; see tmfnet_jax.train_step.StepConfig.
     config.accumulation = 1  # parts of a batch, one after the other: less memory
