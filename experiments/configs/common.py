@@ -58,8 +58,11 @@ def base_config() -> ConfigDict:
     # textures and scenes from. Folder of photos, or several with commas between.
     config.data.backgrounds = placeholder(str)
     # "composition-1k", "ciom": folder of the data set; "prepared": what `tmfnet
-    # prepare` wrote; "tfds": the set's prepared folder or its name.
+    # prepare` wrote, or several with commas between, of which samples take the shares
+    # given here in the same order, "0.7,0.3"; "tfds": the set's prepared folder or its
+    # name.
     config.data.folder = placeholder(str)
+    config.data.shares = placeholder(str)
     # "folders": folders of foregrounds and of their alphas, files of equal names;
     # several with commas between. Without alphas they are RGBA cut-outs. "synthetic":
     # cut-outs to draw among the generated subjects.
