@@ -234,7 +234,12 @@ def read_weights(path: Path) -> tuple[TMFNetConfig, dict[str, np.ndarray]]:
 
 def has_checkpoint(workdir: Path) -> bool:
     """Tell whether a run has left a checkpoint, whole or damaged."""
-    return bool(_steps(Path(workdir) / FOLDER))
+    return newest_step(workdir) > 0
+
+
+def newest_step(workdir: Path) -> int:
+    """Return the step of a run's newest checkpoint, whole or damaged; 0 for none."""
+    return max(_steps(Path(workdir) / FOLDER), default=0)
 
 
 def read_state(
