@@ -76,7 +76,10 @@ def export(
         data={k: v for k, v in config.data.items() if k not in ("loader", "workers")},
         foregrounds=source.num_foregrounds,
         backgrounds=source.num_backgrounds,
-        started_from=config.init or config.encoder_init or "random values",
+        started_from=config.init
+        or config.encoder_init
+        or config.continue_from
+        or "random values",
         recipe=_recipe(config),
         commit=commit(),
         versions=versions(),

@@ -33,7 +33,7 @@ from experiments.workdir import WEIGHTS_FILE, open_workdir
 from input_pipeline.protocol.recipe import Recipe
 from input_pipeline.training_data.training_sources import open_source
 from tmfnet_jax import distributed
-from tmfnet_jax.checkpointing import RunCheckpoints
+from tmfnet_jax.checkpointing import RunCheckpoints, has_checkpoint, read_state
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.model import TMFNet, TMFNetConfig
 from tmfnet_jax.optim import OptimizerConfig, learning_rate_schedule, make_optimizer
@@ -58,7 +58,13 @@ from tmfnet_jax.train_step import (
 AGREE_EVERY = 10  # steps after which several processes ask each other to stop
 
 
-def train(config: ConfigDict, workdir: Path, *, profile_steps: int = 0) -> TrainState:
+def train(
+    config: ConfigDict,
+    workdir: Path,
+    *,
+    profile_steps: int = 0,
+    pause_at: int | None = None,
+) -> TrainState:
     """Run or continue a training.
 
     Args:
@@ -66,8 +72,10 @@ def train(config: ConfigDict, workdir: Path, *, profile_steps: int = 0) -> Train
       workdir: created if missing; holds config.json, metrics.jsonl, checkpoints,
         TensorBoard events and, at the end, weights.safetensors and model_card.md.
       profile_steps: how many of the first steps to trace.
+      pause_at: step after which to return with a checkpoint and no export, for the
+        next call to go on from; at or beyond the last step it changes nothing.
     Returns:
-      The final state, or that of an interrupted run.
+      The final state, or that of an interrupted or paused run.
     Raises:
       InputError: bad config or data, another config's workdir, a full disk, or losses
         that are not finite.
@@ -97,19 +105,29 @@ def train(config: ConfigDict, workdir: Path, *, profile_steps: int = 0) -> Train
     validate = Validator(config, model, mesh)
     optimizer = make_optimizer(optimization)
     frozen = optimization.frozen(parameter_names(model))
+    # State: new, or that of another run, or the newest checkpoint's.
+    is_new = not has_checkpoint(workdir)
+    if is_new:
+        model = starting_network(config, model)
+    averaged = bool(optimization.average_decay)
+    state = create_state(model, optimizer, frozen=frozen, averaged=averaged)
+    state = place(mesh, state)
+    if is_new and config.continue_from:
+        earlier = read_state(Path(config.continue_from), network, state.tree())
+        state = state.with_tree(earlier)
+        check_last_step(config, int(state.step), place=config.continue_from)
     open_workdir(workdir, config)
 
     with RunCheckpoints(
         workdir, network, keep=config.keep_checkpoints, keep_best=config.keep_best
     ) as checkpoints:
-        # State: new, or the newest checkpoint's.
-        if checkpoints.latest_step is None:
-            model = starting_network(config, model)
-        averaged = bool(optimization.average_decay)
-        state = create_state(model, optimizer, frozen=frozen, averaged=averaged)
-        state = place(mesh, state)
         saved = checkpoints.restore_latest(state.tree())
         state = state if saved is None else state.with_tree(saved)
+        first, last = int(state.step), last_step(config)
+        if saved is not None:
+            check_last_step(config, first, place=workdir, finished=True)
+        if pause_at is not None and pause_at <= first < last:
+            return state
         step_function = make_train_step(
             model,
             optimizer,
@@ -118,7 +136,6 @@ def train(config: ConfigDict, workdir: Path, *, profile_steps: int = 0) -> Train
             shardings=state_shardings(mesh, state),
         )
         schedule = learning_rate_schedule(optimization)
-        first, last = int(state.step), optimization.steps
 
         with (
             MetricWriter(
@@ -149,8 +166,9 @@ def train(config: ConfigDict, workdir: Path, *, profile_steps: int = 0) -> Train
                 profiler.after(step, metrics)
                 bar.update()
 
+                pausing = step == pause_at and step < last
                 scalars: dict[str, float] = {}
-                if step % config.log_every == 0 or step == last:
+                if step % config.log_every == 0 or step == last or pausing:
                     guard.finish()
                     scalars = {k: float(v) for k, v in jax.device_get(metrics).items()}
                     taken = step - 1 - scalars["skipped"]
@@ -169,9 +187,11 @@ def train(config: ConfigDict, workdir: Path, *, profile_steps: int = 0) -> Train
                 if scalars:
                     writer.write(step, scalars)
                 due = step % config.checkpoint_every == 0
-                if due or measured or stopped or step == last:
+                if due or measured or stopped or pausing or step == last:
                     checkpoints.save(step, state.tree(), measured)
                 checkpoints.poll()
+                if pausing:
+                    return state
                 if stopped and step < last:
                     logging.warning(
                         "stopped after step %d; run again to continue", step
@@ -199,17 +219,50 @@ def check_counts(config: ConfigDict) -> None:
         "keep_best": 0,
         "stop_after_skipped": 1,
         "validation.every": 0,
+        "until": 0,
     }
     for name, lowest in least.items():
         value = operator.attrgetter(name)(config)
         if value < lowest:
             raise InputError(f"config.{name} is {value}; give at least {lowest}")
+    if config.until > config.optimizer.steps:
+        raise InputError(
+            f"config.until is {config.until} and config.optimizer.steps "
+            f"{config.optimizer.steps}; give at most the steps, or 0 for all of them"
+        )
+
+
+def last_step(config: ConfigDict) -> int:
+    """Return the step that a run ends with."""
+    return config.until or config.optimizer.steps
+
+
+def check_last_step(
+    config: ConfigDict, done: int, *, place: Path | str, finished: bool = False
+) -> None:
+    """Raise InputError where steps done elsewhere leave none, or too few, to do.
+
+    Args:
+      config: of the run.
+      done: completed steps.
+      place: where they were done.
+      finished: whether a run that is complete is fine.
+    """
+    last = last_step(config)
+    if done > last or (done == last and not finished):
+        raise InputError(
+            f"{place}: is at step {done} and this run ends with step {last}; give a "
+            "later step with config.until, or raise optimizer.steps"
+        )
 
 
 def starting_network(config: ConfigDict, model: TMFNet) -> TMFNet:
     """Put the weights that `config.init` or `config.encoder_init` names into it."""
-    if config.init and config.encoder_init:
-        raise InputError("config.init and config.encoder_init are both set; give one")
+    starts = ("init", "encoder_init", "continue_from")
+    given = [f"config.{name}" for name in starts if config[name]]
+    if len(given) > 1:
+        both = "both" if len(given) == 2 else "all"
+        raise InputError(f"{' and '.join(given)} are {both} set; give one")
     path = config.init or config.encoder_init
     if not path:
         return model
@@ -270,7 +323,7 @@ def _main() -> None:
             file=sys.stderr,
         )
         distributed.leave(launch.EXIT_BAD_INPUT)
-    if int(state.step) == config.optimizer.steps and distributed.is_first():
+    if int(state.step) == last_step(config) and distributed.is_first():
         print(f"{workdir / WEIGHTS_FILE}: weights after {int(state.step)} steps")
 
 

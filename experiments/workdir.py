@@ -26,7 +26,7 @@ FREE_FIELDS = (
     *("data.loader", "data.workers", "parameter_shards", "remat", "accumulation"),
     *("keep_checkpoints", "keep_best", "checkpoint_every", "log_every"),
     *("tensorboard", "histograms", "share_of_peak", "stop_after_skipped"),
-    *("license", "data_license"),
+    *("license", "data_license", "until"),
 )
 
 # What runs begun before a field came into the config did, which they do not say.

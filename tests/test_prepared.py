@@ -22,6 +22,8 @@ from input_pipeline.procedural.synthetic import SyntheticSource
 from input_pipeline.protocol.recipe import Recipe
 from input_pipeline.protocol.sample import make_sample
 from input_pipeline.training_data.originals import (
+    Original,
+    at_sides,
     backgrounds_in_files,
     estimate_bytes,
     foregrounds_in_files,
@@ -138,6 +140,23 @@ def test_generated_data_are_those_of_the_source(tmp_path):
         for a, b in zip(ours.foreground(index), theirs.foreground(index), strict=True):
             np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(ours.background(index), theirs.background(index))
+
+
+def test_foregrounds_at_several_sizes():
+    colours = np.zeros((40, 60, 3), np.uint8)
+    alpha = np.zeros((40, 60), np.uint8)
+    colours[:, :31] = (200, 100, 50)  # nothing is seen of the black beside
+    alpha[:, :31] = 255
+    cutout = Original("cat.png", (), lambda: (colours, alpha))
+    half, as_it_is = at_sides([cutout], (30, 90))
+    assert (half.name, as_it_is.name) == ("cat.png@30", "cat.png@90")
+    image, opacity = half.load()
+    assert opacity.shape == (20, 30)
+    assert set(np.unique(opacity)) == {0, 128, 255}
+    assert (image == (200, 100, 50)).all()
+    image, opacity = as_it_is.load()
+    np.testing.assert_array_equal(opacity, alpha)
+    assert (image == (200, 100, 50)).all()
 
 
 def test_what_cannot_be_read_is_skipped_and_told(originals, tmp_path, capsys):

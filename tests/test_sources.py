@@ -11,7 +11,7 @@ import pytest
 
 from input_pipeline.procedural.synthetic import SyntheticSource
 from input_pipeline.training_data.image_files import list_photos
-from input_pipeline.training_data.sources import FolderSource, PooledSource
+from input_pipeline.training_data.sources import FolderSource, MixedSource, PooledSource
 from tmfnet_jax.errors import InputError
 
 
@@ -262,3 +262,50 @@ def test_pool_makes_each_image_once():
     assert source.made == 2
     with pytest.raises(InputError, match="pool size is 0"):
         PooledSource(source, size=0)
+
+
+class Flat:
+    """Images of one grey level and their numbers."""
+
+    def __init__(self, level, count):
+        self.level, self.num_foregrounds, self.num_backgrounds = level, count, count
+
+    def foreground(self, index):
+        colours = np.full((2, 2, 3), index % 256, np.uint8)
+        return colours, np.full((2, 2), self.level, np.uint8)
+
+    def background(self, index):
+        return np.full((2, 2, 3), (self.level, index % 256, 0), np.uint8)
+
+
+def test_a_mixture_takes_its_shares_from_all_images():
+    mixed = MixedSource([Flat(1, 5), Flat(2, 3), Flat(3, None)], (6, 3, 1))
+    assert mixed.num_foregrounds is mixed.num_backgrounds is None
+    drawn = [mixed.foreground(index) for index in range(3000)]
+    levels = np.array([alpha[0, 0] for _, alpha in drawn])
+    numbers = np.array([image[0, 0, 0] for image, _ in drawn])
+    shares = [(levels == level).mean() for level in (1, 2, 3)]
+    np.testing.assert_allclose(shares, (0.6, 0.3, 0.1), atol=0.03)
+    for level, count in ((1, 5), (2, 3)):
+        found = np.bincount(numbers[levels == level])
+        assert len(found) == count
+        assert found.min() > 0.8 * found.mean()
+    backgrounds = [mixed.background(index)[0, 0, 0] for index in range(3000)]
+    assert 0.55 < np.mean(np.array(backgrounds) == 1) < 0.65
+    assert (levels != backgrounds).any()  # drawn on their own
+    copy = pickle.loads(pickle.dumps(mixed))
+    for index in (0, 7, 2**31 - 1):
+        np.testing.assert_array_equal(copy.background(index), mixed.background(index))
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ((1,), "2 sources and 1 shares; give one share for each"),
+        ((1, 0), r"shares are \[1, 0\]; give numbers above 0"),
+        ((1, float("nan")), "give numbers above 0"),
+    ],
+)
+def test_bad_shares(shares, message):
+    with pytest.raises(InputError, match=message):
+        MixedSource([Flat(1, 1), Flat(2, 1)], shares)

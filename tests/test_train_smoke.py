@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -30,8 +32,7 @@ def smoke(module=synthetic, **changes):
     config = module.get_config("smoke")
     config.data.loader = "threads"
     config.tensorboard = False
-    with config.unlocked():
-        config.update(changes)
+    config.update_from_flattened_dict(changes)
     return config
 
 
@@ -90,6 +91,77 @@ def test_two_steps_and_a_restart_equal_four(whole_run, tmp_path, monkeypatch):
         np.testing.assert_array_equal(resumed[name], value, err_msg=name)
     losses = [r["loss"] for r in read_metrics(tmp_path / "metrics.jsonl")]
     assert losses == [r["loss"] for r in read_metrics(whole_run[0] / "metrics.jsonl")]
+
+
+def test_pauses_change_nothing(whole_run, tmp_path):
+    config = smoke()
+    for step in (1, 3):
+        state = train(config, tmp_path, pause_at=step)
+        assert int(state.step) == step
+        assert not (tmp_path / "weights.safetensors").exists()
+        assert read_metrics(tmp_path / "metrics.jsonl")[-1]["hours"] > 0
+    again = train(config, tmp_path, pause_at=2)  # which is done already
+    assert int(again.step) == 3
+    finished = values(train(config, tmp_path, pause_at=4))
+    for name, value in whole_run[1].items():
+        np.testing.assert_array_equal(finished[name], value, err_msg=name)
+    assert (tmp_path / "weights.safetensors").exists()
+
+
+@pytest.fixture(scope="module")
+def first_stage(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("stages") / "first"
+    assert int(train(smoke(until=2, **AVERAGED), workdir).step) == 2
+    return workdir
+
+
+AVERAGED = {"optimizer.average_decay": 0.9}
+
+
+def test_stages_are_one_training(first_stage, tmp_path):
+    assert (first_stage / "weights.safetensors").exists()
+    second = smoke(continue_from=str(first_stage), **AVERAGED)
+    got = train(second, tmp_path / "second")
+    whole = train(smoke(**AVERAGED), tmp_path / "whole")
+    assert int(got.step) == 4
+    for one, other in zip(
+        jax.tree.leaves(got.tree()), jax.tree.leaves(whole.tree()), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    both = [*read_metrics(first_stage / "metrics.jsonl")]
+    both += read_metrics(tmp_path / "second" / "metrics.jsonl")
+    expected = read_metrics(tmp_path / "whole" / "metrics.jsonl")
+    for name in ("step", "loss", "learning_rate"):
+        assert [r[name] for r in both] == [r[name] for r in expected]
+    card = (tmp_path / "second" / "model_card.md").read_text()
+    assert "| started from | " in card
+    assert "/first |" in card
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"continue_from": "empty"}, "empty: holds no checkpoint; expected a workdir"),
+        ({"network.width": 0.1}, "another network: width is 0.05 there and 0.1 here"),
+        ({"optimizer.average_decay": 0.0}, "of other parts: average.* absent here"),
+        ({"optimizer.clip_norm": 1.0}, r"of other parts: optimizer\.\[0\]"),
+        ({"until": 2}, "is at step 2 and this run ends with step 2; give a later"),
+        ({"init": "lite"}, "config.init and config.continue_from are both set"),
+        ({"until": 5}, "config.until is 5 and config.optimizer.steps 4; give at most"),
+    ],
+)
+def test_what_cannot_be_continued(first_stage, tmp_path, changes, message):
+    changes = {**AVERAGED, "continue_from": str(first_stage), **changes}
+    with pytest.raises(InputError, match=message):
+        train(smoke(**changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_stage_may_be_made_longer_but_not_shorter(first_stage, tmp_path):
+    workdir = shutil.copytree(first_stage, tmp_path / "copy")
+    assert int(train(smoke(until=3, **AVERAGED), workdir).step) == 3
+    with pytest.raises(InputError, match="is at step 3 and this run ends with step 2"):
+        train(smoke(until=2, **AVERAGED), workdir)
 
 
 class Stopper:

@@ -15,6 +15,8 @@ from experiments.configs.common import base_config
 from input_pipeline.protocol.recipe import Recipe
 from input_pipeline.protocol.sample import make_sample
 from input_pipeline.training_data import training_sets
+from input_pipeline.training_data.originals import Original
+from input_pipeline.training_data.preparation import Preparation
 from input_pipeline.training_data.training_sets import set_folders
 from input_pipeline.training_data.training_sources import open_source, split_folders
 from tmfnet_jax.errors import InputError
@@ -125,6 +127,41 @@ def test_synthetic_takes_photos(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty: no photos there"):
         open_source(data(backgrounds=str(tmp_path / "empty"), **fields), seed=5)
+
+
+def prepared(folder, level, count):
+    """Prepare cut-outs of one grey level, half of each seen."""
+    alpha = np.tile(np.array([0, 255], np.uint8), (8, 4))
+    images = np.full((8, 8, 3), level, np.uint8), alpha
+    Preparation(
+        folder,
+        settings={},
+        foregrounds=[Original(str(i), (), lambda: images) for i in range(count)],
+        backgrounds=[Original("0", (), lambda: images[:1])],
+        background_side_px=0,
+        raw_backgrounds=True,
+    ).run(num_threads=1)
+    return str(folder)
+
+
+def test_several_prepared_folders_by_shares(tmp_path):
+    folders = [prepared(tmp_path / name, *of) for name, of in PARTS.items()]
+    fields = {"kind": "prepared", "folder": ",".join(folders)}
+    source = open_source(data(shares="0.75,0.25", **fields), seed=0)
+    levels = [source.foreground(index)[0][0, 0, 0] for index in range(400)]
+    assert set(levels) == {10, 20}
+    assert 0.7 < np.mean(np.array(levels) == 10) < 0.8
+    with pytest.raises(InputError, match="data.shares is not set; give one for each"):
+        open_source(data(**fields), seed=0)
+    with pytest.raises(InputError, match="data.shares is 'half'; give numbers with"):
+        open_source(data(shares="half", **fields), seed=0)
+    with pytest.raises(InputError, match="2 sources and 3 shares"):
+        open_source(data(shares="1,1,1", **fields), seed=0)
+    alone = open_source(data(kind="prepared", folder=folders[0]), seed=0)
+    assert alone.num_foregrounds == 2
+
+
+PARTS = {"subjects": (10, 2), "generated": (20, 3)}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from tmfnet_jax.differences import differing_fields, differing_networks
 from tmfnet_jax.distributed import any_process, is_first, wait_for_all
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.files import atomic_write
@@ -23,6 +24,7 @@ FOLDER = "checkpoints"
 DAMAGED_FOLDER = "damaged-checkpoints"
 DIGESTS_FILE = "sha256.json"  # in a checkpoint's folder: of its other files
 LONGEST_REASON = 200  # characters of another library's message
+LISTED_DIFFERENCES = 3
 RANKED_BY = "sad"  # metric of the best checkpoints: the lower the better
 
 _log = logging.getLogger(__name__)
@@ -225,11 +227,79 @@ def read_weights(path: Path) -> tuple[TMFNetConfig, dict[str, np.ndarray]]:
         found = tree["average"] or {**tree["params"], **tree["statistics"]}
         arrays = {name: np.asarray(value) for name, value in found.items()}
     except Exception as error:  # Orbax raises many kinds for a damaged folder
-        raise InputError(
-            f"{path}: unreadable checkpoint ({_first_line(error)}); use another step "
-            "or run"
-        ) from None
+        raise _unreadable(path, error) from None
     return TMFNetConfig.from_dict(network), arrays
+
+
+def has_checkpoint(workdir: Path) -> bool:
+    """Tell whether a run has left a checkpoint, whole or damaged."""
+    return newest_step(workdir) > 0
+
+
+def newest_step(workdir: Path) -> int:
+    """Return the step of a run's newest checkpoint, whole or damaged; 0 for none."""
+    return max(_steps(Path(workdir) / FOLDER), default=0)
+
+
+def read_state(
+    path: Path, network: TMFNetConfig, like: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Read the whole state of another run, to go on from it.
+
+    Args:
+      path: as of `read_weights`.
+      network: that the state must be of; only `dtype` may be another.
+      like: as of `RunCheckpoints.load`.
+    Returns:
+      The tree that was saved, on the devices of `like`.
+    Raises:
+      InputError: no complete checkpoint there, a damaged one, one of another network,
+        or a state of other parts, as after another optimiser.
+    """
+    folder = _step_folder(Path(path))
+    try:
+        if reason := _damage(folder):
+            raise InputError(reason)
+        metadata = ocp.metadata(folder)
+        theirs = TMFNetConfig.from_dict(metadata.custom_metadata["network"])
+        found = _forms(metadata.metadata)
+    except Exception as error:  # Orbax raises many kinds for a damaged folder
+        raise _unreadable(path, error) from None
+    if others := differing_networks(theirs, network):
+        raise InputError(
+            f"{path}: a run of another network: {', '.join(others)}; give this one "
+            "its settings"
+        )
+    differing = [
+        f"{name} is {there} there and {here} here"
+        for name, there, here in differing_fields(found, _forms(like))
+    ]
+    if differing:
+        more = len(differing) - LISTED_DIFFERENCES
+        raise InputError(
+            f"{folder}: a state of other parts: "
+            f"{', '.join(differing[:LISTED_DIFFERENCES])}"
+            f"{f' and {more} more' if more > 0 else ''}; give this run the optimizer "
+            "settings of that one, or start from its weights with config.init"
+        )
+    abstract = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
+    )
+    try:
+        return ocp.load(folder, abstract)
+    except Exception as error:
+        raise _unreadable(path, error) from None
+
+
+def _forms(tree: Any) -> dict[str, str]:
+    """Return the shape and type of each array of a tree, by its path."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {
+        jax.tree_util.keystr(
+            path, simple=True, separator="."
+        ): f"{np.dtype(leaf.dtype)} {list(leaf.shape)}"
+        for path, leaf in leaves
+    }
 
 
 def _step_folder(path: Path) -> Path:
@@ -287,6 +357,12 @@ def _not_written(step: int, error: Exception) -> InputError:
     return InputError(
         f"the checkpoint of step {step} could not be written ({_first_line(error)}); "
         "the ones before it are whole: make room and run again to continue"
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path}: unreadable checkpoint ({_first_line(error)}); use another step or run"
     )
 
 

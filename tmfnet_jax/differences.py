@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tmfnet_jax.model import TMFNetConfig
 
 ABSENT = "absent"
 
@@ -25,3 +29,13 @@ def differing_fields(
         elif one != other:
             found.append((f"{prefix}{key}", one, other))
     return found
+
+
+def differing_networks(theirs: TMFNetConfig, ours: TMFNetConfig) -> list[str]:
+    """Say where two networks differ beside the type of their computation."""
+    fields = (dataclasses.asdict(config) for config in (theirs, ours))
+    return [
+        f"{name} is {there!r} there and {here!r} here"
+        for name, there, here in differing_fields(*fields)
+        if name != "dtype"
+    ]

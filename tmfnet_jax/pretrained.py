@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tmfnet_jax.differences import differing_fields
+from tmfnet_jax.differences import differing_networks
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.model import INPUT_CHANNELS, TMFNetConfig
 from tmfnet_jax.parameters import array_shapes, check_arrays
@@ -142,14 +142,7 @@ def load_start(path: str | Path, config: TMFNetConfig) -> dict[str, np.ndarray]:
         found, arrays = read_weights(path)
         if not found.confidence:
             config = dataclasses.replace(config, confidence=False)
-        differing = [
-            f"{name} is {there!r} there and {here!r} here"
-            for name, there, here in differing_fields(
-                *(dataclasses.asdict(c) for c in (found, config))
-            )
-            if name != "dtype"
-        ]
-        if differing:
+        if differing := differing_networks(found, config):
             raise InputError(
                 f"{path}: weights of another network: {', '.join(differing)}; give "
                 "weights of this network, or this network their settings"

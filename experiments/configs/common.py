@@ -22,6 +22,11 @@ def base_config() -> ConfigDict:
     # `tmfnet matte` takes, a workdir, a .pth), or an ImageNet ResNet-50-s.
     config.init = placeholder(str)
     config.encoder_init = placeholder(str)
+    # One training in stages: the workdir of the run whose whole state, with step and
+    # optimiser, this one goes on from; and this one's last step, 0 for that of
+    # optimizer.steps, which is the length of all stages together.
+    config.continue_from = placeholder(str)
+    config.until = 0
 
     # How a step is computed; see tmfnet_jax.train_step.StepConfig.
     config.accumulation = 1  # parts of a batch, one after the other: less memory
@@ -54,8 +59,11 @@ def base_config() -> ConfigDict:
     # textures and scenes from. Folder of photos, or several with commas between.
     config.data.backgrounds = placeholder(str)
     # "composition-1k", "ciom": folder of the data set; "prepared": what `tmfnet
-    # prepare` wrote; "tfds": the set's prepared folder or its name.
+    # prepare` wrote, or several with commas between, of which samples take the shares
+    # given here in the same order, "0.7,0.3"; "tfds": the set's prepared folder or its
+    # name.
     config.data.folder = placeholder(str)
+    config.data.shares = placeholder(str)
     # "folders": folders of foregrounds and of their alphas, files of equal names;
     # several with commas between. Without alphas they are RGBA cut-outs. "synthetic":
     # cut-outs to draw among the generated subjects.

@@ -72,7 +72,7 @@ def main(
         the row and None or its `Failure`; the row is None if nothing can be made.
       parent: process id.
     """
-    threading.Thread(target=_end_with_parent, args=[parent], daemon=True).start()
+    threading.Thread(target=end_with_parent, args=[parent], daemon=True).start()
     cv2.setNumThreads(1)  # as many processes as cores, and no threads beside them
     tune_allocator()  # a sample's arrays take the memory of the last one's
     results = Connection(results_file, readable=False)
@@ -114,7 +114,7 @@ def _opening_failure(error: Exception) -> Failure:
     )
 
 
-def _end_with_parent(parent: int) -> None:
+def end_with_parent(parent: int) -> None:
     """End this process soon after its parent, whatever it is doing."""
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_SECONDS)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from input_pipeline.procedural.canvas import straighten
 from input_pipeline.training_data.image_files import (
     ForegroundFiles,
     read_background,
@@ -61,6 +63,23 @@ def backgrounds_in_files(photos: Sequence[Path]) -> list[Original]:
     ]
 
 
+def at_sides(originals: Sequence[Original], sides: Sequence[int]) -> list[Original]:
+    """Take each foreground at several sizes, so that crops show it near and far.
+
+    Args:
+      originals: foregrounds.
+      sides: longer side of each size in pixels; smaller originals stay as they are.
+    Returns:
+      For each original one of each size, reduced by averaging what is seen, with the
+      colours around where nothing is.
+    """
+    return [
+        Original(f"{o.name}@{side}", o.files, partial(_reduced, o.load, side))
+        for o in originals
+        for side in sides
+    ]
+
+
 def generated(source: Source, count: int) -> tuple[list[Original], list[Original]]:
     """Return the first foregrounds and backgrounds of an endless source."""
     return (
@@ -104,6 +123,20 @@ def _extrapolate(originals: Sequence[Original], *, side: int = 0) -> float:
     sizes = [_pixel_bytes(originals[round(place)], side) for place in places]
     known = [size for size in sizes if size]
     return len(originals) * sum(known) / max(1, len(known))
+
+
+def _reduced(
+    load: Callable[[], tuple[np.ndarray, ...]], side: int
+) -> tuple[np.ndarray, np.ndarray]:
+    image, alpha = load()
+    layer = np.dstack([image, alpha]).astype(np.float32) / 255
+    layer[..., :3] *= layer[..., 3:]
+    height, width = alpha.shape
+    scale = side / max(height, width)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        return straighten(cv2.resize(layer, size, interpolation=cv2.INTER_AREA))
+    return straighten(layer)
 
 
 def _alone(function: Callable[..., np.ndarray], key: object) -> tuple[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Where foregrounds and backgrounds come from: the protocol and image folders."""
+"""Where foregrounds and backgrounds come from: the protocol, folders, mixtures."""
 
 from __future__ import annotations
 
@@ -73,6 +73,53 @@ class PooledSource:
         return self._background(index)
 
 
+class MixedSource:
+    """Several sources in one, each with its share of foregrounds and backgrounds.
+
+    Without an end: any index gives an image of the source that the index draws, which
+    of a source with an end is any of its images, again and again.
+    """
+
+    num_foregrounds: int | None = None
+    num_backgrounds: int | None = None
+
+    def __init__(self, sources: Sequence[Source], shares: Sequence[float]):
+        """Mix sources.
+
+        Args:
+          sources: at least one.
+          shares: of each, above 0; their sum counts as the whole.
+        Raises:
+          InputError: not one share for each source, or one that is not above 0.
+        """
+        if len(shares) != len(sources) or not sources:
+            raise InputError(
+                f"{len(sources)} sources and {len(shares)} shares; give one share for "
+                "each source"
+            )
+        if not all(0 < share < float("inf") for share in shares):
+            raise InputError(f"shares are {[*shares]}; give numbers above 0")
+        self._sources = tuple(sources)
+        self._bounds = np.cumsum(shares) / sum(shares)
+
+    def foreground(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the foreground that the index draws."""
+        source, number = self._draw(0, index)
+        return source.foreground(_within(number, source.num_foregrounds))
+
+    def background(self, index: int) -> np.ndarray:
+        """Return the background that the index draws."""
+        source, number = self._draw(1, index)
+        return source.background(_within(number, source.num_backgrounds))
+
+    def _draw(self, stream: int, index: int) -> tuple[Source, int]:
+        """Return a source and a number of at least 0 by an index of a stream."""
+        rng = np.random.default_rng([stream, index])
+        place = np.searchsorted(self._bounds, rng.random(), side="right")
+        last = len(self._sources) - 1  # where rounding has left the last bound below 1
+        return self._sources[min(int(place), last)], int(rng.integers(2**31))
+
+
 class FolderSource:
     """Folders of foregrounds, folders of their alphas, folders of backgrounds.
 
@@ -141,6 +188,10 @@ class FolderSource:
           InputError: if the file cannot be read.
         """
         return read_background(self.backgrounds[index])
+
+
+def _within(number: int, length: int | None) -> int:
+    return number if length is None else number % length
 
 
 def _several(folders: Any) -> list[Any]:

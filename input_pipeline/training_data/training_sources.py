@@ -9,7 +9,12 @@ from typing import Any
 from input_pipeline.procedural.synthetic import SyntheticSource
 from input_pipeline.training_data.image_files import collect_photos
 from input_pipeline.training_data.prepared import PreparedSource
-from input_pipeline.training_data.sources import FolderSource, PooledSource, Source
+from input_pipeline.training_data.sources import (
+    FolderSource,
+    MixedSource,
+    PooledSource,
+    Source,
+)
 from input_pipeline.training_data.training_sets import (
     TRAINING_SETS,
     check_whole,
@@ -106,10 +111,27 @@ def _in_folders(data: Mapping[str, Any], seed: int) -> Source:
 
 def _prepared(data: Mapping[str, Any], seed: int) -> Source:
     del seed
-    folder = Path(_field(data, "folder")).expanduser()
-    if data["backgrounds"] is None:
-        return PreparedSource(folder)
-    return PreparedSource(folder, backgrounds=split_folders(data["backgrounds"]))
+    backgrounds = data["backgrounds"]
+    if backgrounds is not None:
+        backgrounds = split_folders(backgrounds)
+    sources = [
+        PreparedSource(folder, backgrounds=backgrounds)
+        for folder in split_folders(_field(data, "folder"))
+    ]
+    if len(sources) == 1:
+        return sources[0]
+    return MixedSource(sources, _numbers(_field(data, "shares")))
+
+
+def _numbers(text: str) -> list[float]:
+    """Read the shares of several folders."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(
+            f"config.data.shares is {text!r}; give numbers with commas between, such "
+            "as 0.7,0.3"
+        ) from None
 
 
 def _tfds(data: Mapping[str, Any], seed: int) -> Source:
@@ -123,10 +145,15 @@ def _tfds(data: Mapping[str, Any], seed: int) -> Source:
 
 def _field(data: Mapping[str, Any], name: str) -> str:
     if not data[name]:
+        what, example = _MISSING.get(name, ("a folder", "DIR"))
         raise InputError(
-            f"config.data.{name} is not set; give a folder: --config.data.{name}=DIR"
+            f"config.data.{name} is not set; give {what}: "
+            f"--config.data.{name}={example}"
         )
     return data[name]
+
+
+_MISSING = {"shares": ("one for each of the folders", "0.7,0.3")}
 
 
 _OPENERS: dict[str, Callable[[Mapping[str, Any], int], Source]] = {
