@@ -90,19 +90,17 @@ class Blender:
             )
         pipe_in, pipe_out = self._process.stdin, self._process.stdout
         assert pipe_in is not None and pipe_out is not None
+        ready = True
         try:
             pipe_in.write(json.dumps(request) + "\n")
             pipe_in.flush()
-            ready, _, _ = select.select([pipe_out], [], [], TIMEOUT_S)
-            line = pipe_out.readline() if ready else ""
-            answer = json.loads(line)
+            ready = bool(select.select([pipe_out], [], [], TIMEOUT_S)[0])
+            return json.loads(pipe_out.readline() if ready else "")
         except (OSError, ValueError):
             # It hangs, crashed, or was killed for its memory: the next gets another.
-            status = self._process.poll()
             self.close()
-            how = f"took over {TIMEOUT_S} s" if status is None else "crashed"
+            how = "crashed" if ready else f"took over {TIMEOUT_S} s"
             raise InputError(f"Blender {how}") from None
-        return answer
 
 
 def render_all(
