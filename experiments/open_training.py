@@ -3,8 +3,9 @@
     python -m experiments.open_training --folder=runs/open --subjects=data/subjects \
         --backgrounds=data/open/backgrounds --test_set=data/open-test --photos=DIR
 
-Trains the stages of configs/open_training.py as one training. SUBJECTS/train holds
-RGBA cut-outs; a stage takes those that are there when it begins. Killed at any time and
+Trains the stages of configs/open_training.py as one training. SUBJECTS holds RGBA
+cut-outs, BACKGROUNDS photos, of both only the folder `train` is used if there is one; a
+stage takes those that are there when it begins. Killed at any time and
 started again, it goes on from the newest checkpoint with the same samples; SIGTERM
 saves first. Every some thousand steps the weights are measured on whole images
 (experiments/measurements.py), in a process of its own. In FOLDER are then
@@ -134,7 +135,8 @@ def main() -> None:
         plan, inputs = Plan.smoke(), smoke_inputs(folder / "smoke-data")
     else:
         plan = Plan(open_training.STAGES, open_training.STEPS)
-        inputs = Inputs(Path(options.subjects) / "train", Path(options.backgrounds))
+        subjects, backgrounds = Path(options.subjects), Path(options.backgrounds)
+        inputs = Inputs(training_part(subjects), training_part(backgrounds))
     places = {"test_set": options.test_set, "photos": options.photos}
     places = {name: place for name, place in places.items() if place}
     if not options.smoke:  # what is missing is told now, not in two hours
@@ -159,6 +161,12 @@ def main() -> None:
         limits=options.limits,
     )
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+
+
+def training_part(folder: Path) -> Path:
+    """Return the folder `train` in it where there is one: beside it lies `test`."""
+    part = folder / "train"
+    return part if part.is_dir() else folder
 
 
 def run(folder: Path, plan: Plan, inputs: Inputs, measure: Measure) -> None:
@@ -367,8 +375,10 @@ def _hours(workdir: Path, step: int) -> float:
 if __name__ == "__main__":
     restart_keeping_memory()
     flags.DEFINE_string("folder", "runs/open", "Of the training.")
-    flags.DEFINE_string("subjects", "data/subjects", "Its folder train has cut-outs.")
-    flags.DEFINE_string("backgrounds", "data/open/backgrounds", "Folder of photos.")
+    flags.DEFINE_string("subjects", "data/subjects", "Folder of cut-outs, or of train.")
+    flags.DEFINE_string(
+        "backgrounds", "data/open/backgrounds", "Of photos, or of train."
+    )
     flags.DEFINE_string("test_set", None, "Folder of the set open, to measure on.")
     flags.DEFINE_string("photos", None, "Folder of the set alphamatting, likewise.")
     flags.DEFINE_string("reference", None, "Weights to measure before anything.")

@@ -165,6 +165,12 @@ def test_a_stage_keeps_the_subjects_that_it_began_with(tmp_path):
     assert names == {"1.png", "2.png", "3.png"}
 
 
+def test_what_is_for_tests_is_not_trained_on(tmp_path):
+    assert open_training.training_part(tmp_path) == tmp_path
+    (tmp_path / "train").mkdir()
+    assert open_training.training_part(tmp_path) == tmp_path / "train"
+
+
 def test_no_subjects_are_refused(tmp_path):
     inputs = smoke_inputs(tmp_path / "inputs")
     for path in inputs.subjects.iterdir():
