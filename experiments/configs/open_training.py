@@ -71,9 +71,16 @@ def get_config(argument: str = "small") -> ConfigDict:
     stage, size = split_argument(argument, default="small", what="STAGE")
     if stage not in STAGES:
         raise InputError(f"stage {stage!r}; expected one of {', '.join(STAGES)}")
-    its = STAGES[stage]
-    config = base_config()
+    config = stage_config(STAGES[stage])
     config.seed = [*STAGES].index(stage)  # each stage draws other samples
+    if not size:
+        config.until = ends(STAGES, STEPS)[stage]
+    return finish(config, size)
+
+
+def stage_config(its: Stage) -> ConfigDict:
+    """Return the config of a stage, not locked; its data and start are not set."""
+    config = base_config()
     config.batch_size = its.batch
     config.network.width = 0.25
     config.network.confidence = True
@@ -82,8 +89,6 @@ def get_config(argument: str = "small") -> ConfigDict:
     config.optimizer.warmup_steps = WARMUP_STEPS
     config.optimizer.warmup_ratio = 0.01
     config.optimizer.average_decay = AVERAGE_DECAY
-    if not size:
-        config.until = ends(STAGES, STEPS)[stage]
 
     config.data.kind = "prepared"
     config.data.shares = f"{1 - its.generated_share:g},{its.generated_share:g}"
@@ -110,7 +115,7 @@ def get_config(argument: str = "small") -> ConfigDict:
     config.validation.every = 0  # the weights are measured on whole images instead
     config.license = "Apache-2.0"
     config.data_license = "free; each file's is in the list that comes with the data"
-    return finish(config, size)
+    return config
 
 
 def ends(stages: Mapping[str, Stage], steps: int) -> dict[str, int]:
