@@ -31,11 +31,12 @@ from tmfnet_jax.parameters import (
     array_shapes,
     initial_network,
     named_arrays,
+    network_from_arrays,
     parameter_count,
 )
 from tmfnet_jax.pretrained import load_start
 from tmfnet_jax.serving.folding import folded_bytes
-from tmfnet_jax.sharding import data_mesh, place
+from tmfnet_jax.sharding import data_mesh, place, put_batch
 from tmfnet_jax.torch_file import write_torch_file
 from tmfnet_jax.torch_weights import to_torch
 from tmfnet_jax.train_step import (
@@ -43,6 +44,7 @@ from tmfnet_jax.train_step import (
     create_state,
     make_loss,
     make_train_step,
+    make_validation_step,
     parameter_names,
 )
 from tmfnet_jax.weights import fingerprint, load_network, read_weights, write_weights
@@ -218,26 +220,35 @@ def test_the_head_alone_learns_the_error(networks, head_alone, batch):
     assert metrics[-1]["loss_confidence"] < ignorant < metrics[0]["loss_confidence"]
 
 
-def test_validation_compares_estimate_and_error(networks, head_alone):
+def test_validation_compares_estimate_and_error(networks, head_alone, batch):
+    state, mesh = head_alone[0], data_mesh()
+    validate = make_validation_step(networks[1], mesh)
+    result = validate(state.arrays(), put_batch(mesh, batch))
+    model = network_from_arrays(SURE, state.arrays(), origin="test")
+    model = nnx.view(model, use_running_average=True)
+    x = network_input(jnp.asarray(batch["image"]), jnp.asarray(batch["trimap"]))
+    alpha, estimate = model.with_error(x)
+    error = np.abs(np.clip(alpha, 0, 1) - batch["alpha"] / 255)
+    for name, values in (("predicted", estimate), ("actual", error)):
+        pixels = zip(np.asarray(values), batch["trimap"] == 128, strict=True)
+        expected = [sample[unknown].mean() for sample, unknown in pixels]
+        np.testing.assert_allclose(result[f"confidence_{name}"], expected, rtol=1e-4)
+    learned = result["confidence_predicted"].mean() / result["confidence_actual"].mean()
+    assert 0.9 < learned < 1.1
+
+
+def test_a_run_reports_both(networks):
     config = synthetic.get_config("smoke")
-    plain, sure = networks
     mesh = data_mesh()
-    means = {}
-    for name, model in (("plain", plain), ("sure", sure)):
-        state = create_state(model, make_optimizer(OptimizerConfig()))
-        validate = Validator(config, model, mesh)
-        means[name], _ = validate(place(mesh, state).arrays())
-    added = {"confidence_predicted", "confidence_actual"}
-    assert set(means["sure"]) - set(means["plain"]) == added
-    for name, value in means["plain"].items():
-        assert means["sure"][name] == value
-    learned, _ = validate(place(mesh, head_alone[0]).arrays())
-    assert learned["confidence_actual"] == means["sure"]["confidence_actual"] > 0
-    off = [
-        abs(m["confidence_predicted"] - m["confidence_actual"])
-        for m in (means["sure"], learned)
-    ]
-    assert off[1] < off[0] / 2
+    plain, sure = (
+        Validator(config, model, mesh)(
+            place(mesh, create_state(model, make_optimizer(OptimizerConfig()))).arrays()
+        )[0]
+        for model in networks
+    )
+    assert set(plain) == {"sad", "mse"}
+    assert set(sure) - set(plain) == {"confidence_predicted", "confidence_actual"}
+    assert {name: sure[name] for name in plain} == plain
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
+from operator import add
 
 import jax
 import jax.numpy as jnp
@@ -50,9 +51,11 @@ class ConfidenceHead(nnx.Module):
         rngs: nnx.Rngs,
     ):
         conv = partial(Conv, dtype=dtype, rngs=rngs)
-        f1, f2, f3 = stages
-        self.squares = conv(f2 + f3 + 4 * (inputs + OWN_PLANES), channels, 1)
-        self.reduce = conv(f1 + channels, channels, 1)
+        # Apart, and added: joined maps would first be copied, on a CPU the larger part
+        # of the head's time.
+        self.stages = nnx.List([conv(n, channels, 1, use_bias=False) for n in stages])
+        self.pixels = conv(4 * (inputs + OWN_PLANES), channels, 1)
+        self.reduce = conv(channels, channels, 1)
         self.around = conv(channels, channels, 3, dilation=DILATION)
         self.output = conv(channels, 4, 1)
 
@@ -72,14 +75,19 @@ class ConfidenceHead(nnx.Module):
         clipped = alpha.clip(0, 1)
         fuzziness = 4 * clipped * (1 - clipped)
         pixels = jnp.concatenate([x, clipped, fuzziness], -1, dtype=f3.dtype)
-        squares = [f2, sum(_four(f3)) / 4, *_four(pixels)]
-        own = self.squares(jnp.concatenate(squares, -1))
-        shared = sum(_four(leaky_relu(own))) / 4
-        around = self.reduce(jnp.concatenate([f1, shared], -1))
+        from_f1, from_f2, from_f3 = self.stages
+        own = self.pixels(jnp.concatenate(_four(pixels), -1))
+        own += from_f2(f2) + from_f3(_mean_of_four(f3))
+        around = from_f1(f1) + self.reduce(_mean_of_four(leaky_relu(own)))
         around = self.around(leaky_relu(around))
         around = resize_bilinear(around, own.shape[1:3], align_corners=False)
         logits = self.output(leaky_relu(own + around))
         return pixel_shuffle(logits).astype(jnp.float32)
+
+
+def _mean_of_four(x: jax.Array) -> jax.Array:
+    """Average the pixels of each square, [B, 2H, 2W, C] to [B, H, W, C]."""
+    return reduce(add, _four(x)) / 4
 
 
 def _four(x: jax.Array) -> list[jax.Array]:
