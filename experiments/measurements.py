@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,8 +42,7 @@ SETS = {  # by the name in a row: what a table says of it
     "photos": "photos",
 }
 PHOTOS = ("GT05", "GT13", "GT21", "GT25")  # for development; others stay untouched
-TEST_SUBJECTS = 50
-TEST_BACKGROUNDS = 2  # of each subject
+TEST_IMAGES = 100  # of the open test set: the first two of each subject
 WAYS = {"alone": False, "refined": True}  # whether the network's alpha is refined
 
 Row = dict[str, Any]
@@ -84,52 +81,27 @@ def open_sets(
     """
     found: dict[str, EvaluationSet | None] = {
         "generated": open_set("generated", None, count=generated),
-        "open": _opened("open", test_set),
+        "open": _opened("open", test_set, count=TEST_IMAGES),
         "photos": _opened("alphamatting", photos),
     }
-    if test := found["open"]:
-        found["open"] = dataclasses.replace(test, names=first_backgrounds(test.names))
     if development := found["photos"]:
         names = tuple(name for name in PHOTOS if name in development.names)
         found["photos"] = dataclasses.replace(development, names=names)
     return found
 
 
-def _opened(name: str, folder: Path | None) -> EvaluationSet | None:
+def _opened(
+    name: str, folder: Path | None, *, count: int | None = None
+) -> EvaluationSet | None:
     try:
         if folder is None:
             raise InputError(f"set {name}: no folder was given")
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder")
-        return open_set(name, folder)
+        return open_set(name, folder, count=count)
     except InputError as error:
         say(f"{error}; {NOT_MEASURED}")
         return None
-
-
-def first_backgrounds(
-    names: Sequence[str],
-    *,
-    subjects: int = TEST_SUBJECTS,
-    backgrounds: int = TEST_BACKGROUNDS,
-) -> tuple[str, ...]:
-    """Choose the first composites of the first subjects.
-
-    Args:
-      names: of composites, SUBJECT-BACKGROUND; "_" or "/" may stand between as well.
-      subjects: how many, in order of their first names.
-      backgrounds: of each.
-    """
-    seen: Counter[str] = Counter()
-    chosen = []
-    for name in names:
-        subject = re.sub(r"[-_/][^-_/]*$", "", name)
-        if subject not in seen and len(seen) == subjects:
-            continue
-        seen[subject] += 1
-        if seen[subject] <= backgrounds:
-            chosen.append(name)
-    return tuple(chosen)
 
 
 def measured(

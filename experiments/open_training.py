@@ -1,23 +1,9 @@
 """One long training of `lite`, which goes on by itself and measures itself.
 
-    python -m experiments.open_training --folder=runs/open --subjects=data/subjects \
-        --backgrounds=data/open/backgrounds --test_set=data/open-test --photos=DIR
-
-Trains the stages of configs/open_training.py as one training. SUBJECTS holds RGBA
-cut-outs, BACKGROUNDS photos, of both only the folder `train` is used if there is one; a
-stage takes those that are there when it begins. Killed at any time and
-started again, it goes on from the newest checkpoint with the same samples; SIGTERM
-saves first. Every some thousand steps the weights are measured on whole images
-(experiments/measurements.py), in a process of its own. In FOLDER are then
-
-    STAGE/                  workdir of each stage
-    data/STAGE/             its subjects and backgrounds in prepared form; once the
-                            stage is done only the lists, index.json, with digests
-    measurements.jsonl, measurements.md
-    lite.safetensors, lite.md   the weights and their card, at the end
-
---reference=WEIGHTS measures other weights first, once. --smoke trains a few tiny steps
-on generated data.
+Trains the stages of configs/open_training.py as one training. A stage takes the
+subjects that are there when it begins. Started again after any end, the training goes
+on from the newest checkpoint with the same samples. Every some thousand steps the
+weights are measured on whole images (measurements.py), in a process of its own.
 """
 
 from __future__ import annotations
@@ -34,20 +20,17 @@ from typing import Any
 
 import jax
 import numpy as np
-from absl import flags
 from ml_collections import ConfigDict
 
-from experiments import launch
 from experiments.configs import open_training
 from experiments.configs.open_training import Stage
-from experiments.kept_memory import VARIABLE, restart_keeping_memory
+from experiments.kept_memory import VARIABLE
 from experiments.measurements import (
     Row,
     add_row,
     open_sets,
     read_rows,
 )
-from experiments.open_weights import publish
 from experiments.train import train
 from experiments.workdir import WEIGHTS_FILE
 from input_pipeline.procedural.synthetic import SyntheticSource
@@ -97,6 +80,11 @@ class Plan:
     config_suffix: str = ""
 
     @classmethod
+    def whole(cls) -> Plan:
+        """Return the training of the weights that come with the package."""
+        return cls(open_training.STAGES, open_training.STEPS)
+
+    @classmethod
     def smoke(cls) -> Plan:
         """Return the smallest training that has all parts."""
         first, *_, last = open_training.STAGES
@@ -127,44 +115,44 @@ class Plan:
         return config
 
 
-def main() -> None:
-    """Train, measure and publish."""
-    options = flags.FLAGS
-    folder = Path(options.folder)
-    if options.smoke:
-        plan, inputs = Plan.smoke(), smoke_inputs(folder / "smoke-data")
-    else:
-        plan = Plan(open_training.STAGES, open_training.STEPS)
-        subjects, backgrounds = Path(options.subjects), Path(options.backgrounds)
-        inputs = Inputs(training_part(subjects), training_part(backgrounds))
-    places = {"test_set": options.test_set, "photos": options.photos}
-    places = {name: place for name, place in places.items() if place}
-    if not options.smoke:  # what is missing is told now, not in two hours
-        open_sets(
-            test_set=Path(places["test_set"]) if "test_set" in places else None,
-            photos=Path(places["photos"]) if "photos" in places else None,
-        )
-    count = ["--generated=1"] if options.smoke else []
-    arguments = [f"--{name}={place}" for name, place in places.items()]
+def train_and_measure(
+    folder: Path,
+    plan: Plan,
+    inputs: Inputs,
+    *,
+    test_set: Path | None = None,
+    photos: Path | None = None,
+    reference: str | None = None,
+) -> None:
+    """Train and measure what is not done yet.
+
+    Args:
+      folder: of the training; created if missing.
+      plan: what is trained.
+      inputs: its images; a stage that has begun does not look at them again.
+      test_set: folder of the set open; None: it is not measured on.
+      photos: folder of the set alphamatting, likewise.
+      reference: weights to measure before anything.
+    Raises:
+      InputError: as of `train`, or if it was stopped.
+    """
+    open_sets(test_set=test_set, photos=photos)  # says what is missing now, not later
+    places = {"test_set": test_set, "photos": photos}
+    arguments = [f"--{name}={place}" for name, place in places.items() if place]
+    if plan.config_suffix:
+        arguments.append("--generated=1")
 
     def measure(weights: str) -> dict[str, Any] | None:
-        return measured_apart(weights, folder, [*arguments, *count])
+        return measured_apart(weights, folder, arguments)
 
     folder.mkdir(parents=True, exist_ok=True)
-    if options.reference:
-        measure_reference(folder, options.reference, measure)
+    if reference:
+        measure_reference(folder, reference, measure)
     run(folder, plan, inputs, measure)
-    target = publish(
-        folder,
-        stages=[*plan.stages],
-        evaluations=map(Path, options.evaluations),
-        limits=options.limits,
-    )
-    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 
 def training_part(folder: Path) -> Path:
-    """Return the folder `train` in it where there is one: beside it lies `test`."""
+    """Return FOLDER/train if it exists; FOLDER/test is never trained on."""
     part = folder / "train"
     return part if part.is_dir() else folder
 
@@ -217,16 +205,14 @@ def train_to(target: int, config: ConfigDict, workdir: Path) -> None:
             return
     elif newest_step(workdir) >= target:
         return
-    state = train(config, workdir, pause_at=target)
+    train(config, workdir, pause_at=target)
     jax.clear_caches()  # the programs of this call serve no other
-    if int(state.step) < target:
-        raise InputError(f"stopped after step {int(state.step)}; run again to go on")
 
 
 def measure_step(
     folder: Path, workdir: Path, row: Row, *, hours_before: float, measure: Measure
 ) -> None:
-    """Measure the checkpoint of a step once; a failure is told and does not stop.
+    """Measure the checkpoint of a step once; after a failure the training goes on.
 
     Args:
       folder: of the training.
@@ -370,19 +356,3 @@ def _hours(workdir: Path, step: int) -> float:
     """Return the hours that a run took to a step."""
     records = read_metrics(workdir / METRICS_FILE)
     return max((r["hours"] or 0.0 for r in records if r["step"] <= step), default=0.0)
-
-
-if __name__ == "__main__":
-    restart_keeping_memory()
-    flags.DEFINE_string("folder", "runs/open", "Of the training.")
-    flags.DEFINE_string("subjects", "data/subjects", "Folder of cut-outs, or of train.")
-    flags.DEFINE_string(
-        "backgrounds", "data/open/backgrounds", "Of photos, or of train."
-    )
-    flags.DEFINE_string("test_set", None, "Folder of the set open, to measure on.")
-    flags.DEFINE_string("photos", None, "Folder of the set alphamatting, likewise.")
-    flags.DEFINE_string("reference", None, "Weights to measure before anything.")
-    flags.DEFINE_list("evaluations", [], "Folders of evaluations for the card.")
-    flags.DEFINE_multi_string("limits", [], "Sentences for the card: where it fails.")
-    flags.DEFINE_boolean("smoke", False, "A few tiny steps on generated data.")
-    launch.run(main)

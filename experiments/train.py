@@ -73,12 +73,13 @@ def train(
         TensorBoard events and, at the end, weights.safetensors and model_card.md.
       profile_steps: how many of the first steps to trace.
       pause_at: step after which to return with a checkpoint and no export, for the
-        next call to go on from; at or beyond the last step it changes nothing.
+        next call to go on from; at or beyond the last step there is no pause. With
+        it a signal to stop is an error, so that a caller never goes on after one.
     Returns:
       The final state, or that of an interrupted or paused run.
     Raises:
       InputError: bad config or data, another config's workdir, a full disk, or losses
-        that are not finite.
+        that are not finite; with `pause_at`, a signal to stop.
     """
     # Settings, checked as a whole before anything is written.
     check_counts(config)
@@ -157,6 +158,7 @@ def train(
             ) as bar,
             stop_signals() as stop_asked,
         ):
+            stopped = False
             guard = FiniteGuard(workdir, stop_after=config.stop_after_skipped)
             speed = Speedometer(config, first_step=first, hours=writer.last("hours"))
             for step in range(first + 1, last + 1):
@@ -190,12 +192,12 @@ def train(
                 if due or measured or stopped or pausing or step == last:
                     checkpoints.save(step, state.tree(), measured)
                 checkpoints.poll()
-                if pausing:
+                if pausing and not stopped:
                     return state
                 if stopped and step < last:
-                    logging.warning(
-                        "stopped after step %d; run again to continue", step
-                    )
+                    if pause_at is not None:
+                        raise stopped_run(step)
+                    logging.warning("%s", stopped_run(step))
                     return state
         export(
             config,
@@ -207,7 +209,14 @@ def train(
             hours=writer.last("hours"),
             validated_on=validate.described,
         )
+    if stopped and pause_at is not None:
+        raise stopped_run(last)
     return state
+
+
+def stopped_run(step: int) -> InputError:
+    """Say that a signal ended a run."""
+    return InputError(f"stopped after step {step}; run again to continue")
 
 
 def check_counts(config: ConfigDict) -> None:

@@ -30,7 +30,11 @@ FREE_FIELDS = (
 )
 
 # What runs begun before a field came into the config did, which they do not say.
-LATER_FIELDS = {"network.confidence": False}
+LATER_FIELDS = {
+    "network.confidence": False,
+    "continue_from": None,
+    "data.shares": None,
+}
 
 
 def open_workdir(workdir: Path, config: ConfigDict) -> None:

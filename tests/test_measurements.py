@@ -16,7 +16,6 @@ from experiments import measurements
 from experiments.measurements import (
     NOT_MEASURED,
     add_row,
-    first_backgrounds,
     measured,
     open_sets,
     read_rows,
@@ -51,32 +50,21 @@ def test_only_the_photos_for_development_are_measured(tmp_path, monkeypatch):
 
     def open_set(name, folder, *, count=None):
         opened.append((name, folder, count))
-        numbers = range(1, 28)
-        names = tuple(f"GT{number:02}" for number in numbers)
-        if name == "open":
-            names = tuple(f"{n // 4:03}-{n % 4}" for n in range(300))
+        names = tuple(f"GT{number:02}" for number in range(1, 28))
         return generated_set(3) if name == "generated" else with_names(names)
 
     monkeypatch.setattr(measurements, "open_set", open_set)
     found = open_sets(test_set=tmp_path, photos=tmp_path, generated=3)
     assert opened == [
         ("generated", None, 3),
-        ("open", tmp_path, None),
+        ("open", tmp_path, 100),
         ("alphamatting", tmp_path, None),
     ]
     assert found["photos"].names == ("GT05", "GT13", "GT21", "GT25")
-    assert len(found["open"].names) == 100
-    assert found["open"].names[:3] == ("000-0", "000-1", "001-0")
 
 
 def with_names(names):
     return dataclasses.replace(generated_set(1), names=names)
-
-
-def test_first_backgrounds_of_the_first_subjects():
-    names = ["b/1", "a/1", "b/2", "b/3", "a/2", "c/1", "a/3"]
-    chosen = first_backgrounds(names, subjects=2, backgrounds=2)
-    assert chosen == ("b/1", "a/1", "b/2", "a/2")
 
 
 def test_absent_sets_are_told(tmp_path, capsys):

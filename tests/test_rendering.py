@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from experiments.rendering import __main__ as command
-from experiments.rendering import environment, pool
+from experiments.rendering import collection, environment, pool
 from experiments.rendering.finish import finish
 from experiments.rendering.subjects import Subject, shares
 from tmfnet_jax.errors import InputError
@@ -19,7 +18,7 @@ for line in sys.stdin:
     request = json.loads(line)
     answer = {{"path": request["path"], "seconds": 1.0}}
     if request["kind"] == "crash":
-        sys.exit(3)
+        sys.exit("no memory")
     if request["seed"] == 1:
         answer["error"] = "ValueError: no such shape"
     else:
@@ -82,11 +81,12 @@ def test_finish_keeps_black_things_dark(half_plane):
         (0.0, "covers 0.0%"),
         (1.0, "covers 100.0%"),
         (0.5, "0.00% of it is opaque"),
+        ([[1.0], [0.5]] * 8, "0.00% of it is clear"),
         (np.nan, "not finite"),
     ],
 )
 def test_finish_refuses_what_shows_nothing(alpha, reason):
-    alphas = np.full((16, 16), alpha, np.float32)
+    alphas = np.broadcast_to(np.float32(alpha), (16, 16))
     with pytest.raises(InputError, match=reason):
         finish(np.dstack([alphas] * 3), alphas, seed=0)
 
@@ -97,7 +97,7 @@ def test_blender_renders_and_survives_failures(python):
     assert picture.shape == (32, 32, 4) and seconds == 1
     with pytest.raises(InputError, match="no such shape"):
         blender.render(Subject("fur", 1), 32)
-    with pytest.raises(InputError, match="crashed"):
+    with pytest.raises(InputError, match="crashed: no memory"):
         blender.render(Subject("crash", 2), 32)
     with pytest.raises(InputError, match="covers 0.0%"):
         blender.render(Subject("empty", 2), 32)
@@ -116,8 +116,8 @@ def test_hanging_blender_is_ended(python, monkeypatch):
 
 
 def render(folder, python, *, kinds=("fur", "lace"), train=3, test=1):
-    progress = command.Progress(folder, kinds, {"train": train, "test": test})
-    while progress.incomplete:
+    progress = collection.Progress(folder, kinds, {"train": train, "test": test})
+    while progress.missing:
         pool.render_all(
             python,
             progress.subjects(),
@@ -140,8 +140,8 @@ def test_failed_subjects_are_replaced(tmp_path, python):
         *("test/lace-10000.png", "train/fur-0000.png"),
         *("train/lace-0000.png", "train/lace-0002.png"),
     ]
-    rows = (folder / command.FAILED_FILE).read_text().splitlines()
-    assert json.loads(rows[0]) == {
+    rows = (folder / collection.FAILED_FILE).read_text().split("\n")
+    assert json.loads(rows[1]) == {
         "kind": "lace",
         "seed": 1,
         "reason": "ValueError: no such shape",
@@ -156,15 +156,52 @@ def test_goes_on_with_what_is_there(tmp_path, python):
         (folder / split).mkdir(parents=True)
     render(folder, python, train=2, test=0)
     there = {path: path.stat().st_mtime_ns for path in folder.rglob("*.png")}
-    with open(folder / command.FAILED_FILE, "a") as file:
+    with open(folder / collection.FAILED_FILE, "a") as file:
         file.write('{"kind": "fu')  # cut short by a kill
     progress = render(folder, python, train=6, test=2)
     assert progress.bar.n == 8
     assert {path: path.stat().st_mtime_ns for path in there} == there
+    # What failed is known, also what came after the line that was cut short.
+    for kind in ("fur", "lace"):
+        assert Subject(kind, 1) in collection._failures(folder / collection.FAILED_FILE)
+    python.unlink()  # nothing is missing: nothing is started
+    assert render(folder, python, train=6, test=2).bar.n == 8
+
+
+def test_lost_blender_is_no_fault_of_the_subject(tmp_path, python):
+    (tmp_path / "train").mkdir()
+    progress = collection.Progress(tmp_path, ["fur"], {"train": 1, "test": 0})
+    (subject,) = progress.subjects()
+    progress.report(subject, pool.Lost("Blender crashed"), 0)
+    assert [*progress.subjects()] == [Subject("fur", 1)]
+    assert not (tmp_path / collection.FAILED_FILE).exists()
+
+
+def test_blender_that_never_works_ends_the_command(tmp_path, python):
+    (tmp_path / "train").mkdir()
+    with pytest.raises(InputError, match="no memory, over 5 subjects running"):
+        render(tmp_path, python, kinds=["crash"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kinds": ["fog"]}, "no kind is called 'fog'; choose of bag"),
+        ({"size_px": 8}, "size is 8"),
+        ({"workers": 0}, "at least 1 process"),
+        ({"wanted": {"train": -1, "test": 0}}, "numbers of at least 0"),
+        ({"wanted": {"train": 10**9, "test": 0}}, "make room or ask for fewer"),
+    ],
+)
+def test_bad_requests(tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        collection.render_subjects(
+            tmp_path, **{"wanted": {"train": 1, "test": 0}, **change}
+        )
 
 
 def test_kinds_are_known_without_blender():
-    names = command.kind_names()
+    names = collection.kind_names()
     assert {"fur", "toys", "mesh"} <= {*names}
     assert len(names) == len({*names})
 

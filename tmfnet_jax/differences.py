@@ -32,7 +32,7 @@ def differing_fields(
 
 
 def differing_networks(theirs: TMFNetConfig, ours: TMFNetConfig) -> list[str]:
-    """Say where two networks differ beside the type of their computation."""
+    """Say where two networks differ, except in the type of their computation."""
     fields = (dataclasses.asdict(config) for config in (theirs, ours))
     return [
         f"{name} is {there!r} there and {here!r} here"

@@ -13,9 +13,9 @@ from pathlib import Path
 from tmfnet_jax.batch import say
 from tmfnet_jax.errors import InputError
 
-BPY = "bpy==4.5.*"
+BPY = "bpy==4.5.15"  # another release may render other values
 PYTHON = (3, 11)  # that bpy 4.5 is built for
-FOLDER = Path(".cache/blender")
+FOLDER = Path(__file__).parents[2] / ".cache" / "blender"
 _STAMP = "installed"
 
 
@@ -25,10 +25,12 @@ def blender_python(folder: Path = FOLDER) -> Path:
     Args:
       folder: of the virtual environment.
     Raises:
-      InputError: another Python than bpy has a wheel for, or no wheel to be had.
+      InputError: another Python than bpy has a wheel for, no wheel to be had, or one
+        that does not run here.
     """
     python = folder / "bin" / "python"
-    if (folder / _STAMP).exists():
+    stamp = folder / _STAMP
+    if stamp.exists() and stamp.read_text("utf-8") == BPY:
         return python.absolute()
     version = "{}.{}".format(*PYTHON)
     if sys.version_info[:2] != PYTHON:
@@ -41,6 +43,7 @@ def blender_python(folder: Path = FOLDER) -> Path:
     for command in (
         [sys.executable, "-m", "venv", str(folder)],
         [str(python), "-m", "pip", "install", "--quiet", "--only-binary=:all:", BPY],
+        [str(python), "-c", "import bpy"],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -49,5 +52,5 @@ def blender_python(folder: Path = FOLDER) -> Path:
                 f"{' '.join(command[:4])} ...: {words[-1] if words else 'failed'}; "
                 f"Blender could not be installed, remove {folder} and try again"
             )
-    (folder / _STAMP).touch()
+    stamp.write_text(BPY, "utf-8")
     return python.absolute()

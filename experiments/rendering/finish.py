@@ -9,7 +9,7 @@ from input_pipeline.procedural.canvas import extended_colours
 from tmfnet_jax.errors import InputError
 
 _COVERED = (0.03, 0.97)  # mean alpha of a picture that shows something
-_LEAST_OPAQUE = 0.01  # share of the pixels: a subject without an inside has no trimap
+_LEAST_KNOWN = 0.01  # share of opaque and of clear pixels: a trimap needs both
 _NOISE = 1 / 400  # alpha nearer than this to 0 or 1 is a stray sample's
 _BRIGHT = 0.9  # quantile that the exposure is set by
 _EXPOSED = (0.35, 0.75)  # linear, where that quantile comes to lie
@@ -29,18 +29,22 @@ def finish(colours: np.ndarray, alpha: np.ndarray, *, seed: int) -> np.ndarray:
       uint8 [H, W, 4], straight sRGB and alpha; where alpha is 0 the colours around
       are continued.
     Raises:
-      InputError: the picture is empty, full, not finite, or has no opaque part.
+      InputError: the picture is empty, full, not finite, or has no opaque or no clear
+        part.
     """
     colours, alpha = colours.astype(np.float32), alpha.astype(np.float32)
     if not (np.isfinite(colours).all() and np.isfinite(alpha).all()):
         raise InputError("it has values that are not finite")
     alpha = np.where(alpha < _NOISE, 0, np.where(alpha > 1 - _NOISE, 1, alpha))
     low, high = _COVERED
-    covered, opaque = float(alpha.mean()), float((alpha == 1).mean())
+    covered = float(alpha.mean())
     if not low <= covered <= high:
         raise InputError(f"it covers {covered:.1%}; expected {low:.0%} to {high:.0%}")
-    if opaque < _LEAST_OPAQUE:
-        raise InputError(f"{opaque:.2%} of it is opaque; expected {_LEAST_OPAQUE:.0%}")
+    for value, name in ((1, "opaque"), (0, "clear")):
+        if (share := float((alpha == value).mean())) < _LEAST_KNOWN:
+            raise InputError(
+                f"{share:.2%} of it is {name}; expected at least {_LEAST_KNOWN:.0%}"
+            )
     # Colours of a few samples are noisy where alpha is low: those around help.
     layer = np.dstack([colours.clip(0, 20), alpha])
     soft = cv2.GaussianBlur(layer, (0, 0), 0.8)

@@ -17,13 +17,20 @@ import numpy as np
 
 from experiments.rendering.finish import finish
 from experiments.rendering.subjects import Subject
-from tmfnet_jax.errors import InputError
+from tmfnet_jax.errors import InputError, printable
 
 TIMEOUT_S = 1_200  # for one subject
 ROOT = Path(__file__).resolve().parents[2]  # what the worker's module is found from
 _WORKER = "experiments.rendering.blender.worker"
 
-Report = Callable[[Subject, np.ndarray | str, float], None]
+LOST_RUNNING = 5  # subjects that Blender is lost over, one after the other, at most
+
+
+class Lost(InputError):
+    """Blender crashed or hung: that may be the machine's fault, not the subject's."""
+
+
+Report = Callable[[Subject, np.ndarray | InputError, float], None]
 
 
 class Blender:
@@ -48,34 +55,36 @@ class Blender:
         Returns:
           uint8 [H, W, 4] as of `finish`, and the seconds that it took.
         Raises:
-          InputError: why it failed, in words.
+          Lost: the process crashed or hung, twice.
+          InputError: why the subject failed, in words.
         """
         with tempfile.TemporaryDirectory(prefix="rendering-") as folder:
             path = Path(folder) / "picture.npz"
-            answer = self._ask(
-                {
-                    "kind": subject.kind,
-                    "seed": subject.seed,
-                    "size": size_px,
-                    "threads": self._threads,
-                    "path": str(path),
-                }
-            )
+            request = {
+                "kind": subject.kind,
+                "seed": subject.seed,
+                "size": size_px,
+                "threads": self._threads,
+                "path": str(path),
+            }
+            try:
+                answer = self._ask(request)
+            except Lost:
+                answer = self._ask(request)
             if "error" in answer:
                 raise InputError(answer["error"])
-            try:
-                with np.load(path) as picture:
-                    colours, alpha = picture["colours"], picture["alpha"]
-            except (OSError, ValueError, KeyError) as error:
-                raise InputError(f"its file cannot be read ({error})") from None
+            with np.load(path) as picture:
+                colours, alpha = picture["colours"], picture["alpha"]
         return finish(colours, alpha, seed=subject.seed), answer["seconds"]
 
-    def close(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+    def close(self) -> str:
+        """End the process; return the last line that it wrote to standard error."""
+        if self._process is None:
+            return ""
+        self._process.kill()
+        _, words = self._process.communicate()
+        self._process = None
+        return printable((words.strip().splitlines() or [""])[-1])
 
     def _ask(self, request: dict) -> dict:
         if self._process is None:
@@ -84,9 +93,10 @@ class Blender:
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 text=True,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
+                start_new_session=True,  # Ctrl-C is for the command, not for it
             )
         pipe_in, pipe_out = self._process.stdin, self._process.stdout
         assert pipe_in is not None and pipe_out is not None
@@ -97,10 +107,9 @@ class Blender:
             ready = bool(select.select([pipe_out], [], [], TIMEOUT_S)[0])
             return json.loads(pipe_out.readline() if ready else "")
         except (OSError, ValueError):
-            # It hangs, crashed, or was killed for its memory: the next gets another.
-            self.close()
+            words = self.close()
             how = "crashed" if ready else f"took over {TIMEOUT_S} s"
-            raise InputError(f"Blender {how}") from None
+            raise Lost(f"Blender {how}{f': {words}' if words else ''}") from None
 
 
 def render_all(
@@ -123,24 +132,34 @@ def render_all(
       size_px: height and width of the pictures.
       workers: processes.
       threads: of the processor for each of them.
+    Raises:
+      InputError: Blender does not work at all.
     """
     lock = threading.Lock()
+    lost = 0
     waiting = iter(subjects)
     failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 
     def work() -> None:
+        nonlocal lost
         with contextlib.closing(Blender(python, threads=threads)) as blender:
             while failures.empty():
                 with lock:
                     subject = next(waiting, None)
                 if subject is None:
                     return
-                result: np.ndarray | str
+                result: np.ndarray | InputError
                 try:
                     result, seconds = blender.render(subject, size_px)
                 except InputError as error:
-                    result, seconds = str(error), 0.0
+                    result, seconds = error, 0.0
                 with lock:
+                    lost = lost + 1 if isinstance(result, Lost) else 0
+                    if lost == LOST_RUNNING:
+                        raise InputError(
+                            f"{result}, over {lost} subjects running; see that Blender "
+                            f"works: {python} -c 'import bpy'"
+                        )
                     report(subject, result, seconds)
 
     def guarded() -> None:

@@ -116,7 +116,7 @@ def open_test_set(
     digest = None if missing else sums_digest(found)
     notes = [_digest_note(digest)]
     if not stated:
-        notes.append(f"there is no {SUMS_FILE}, so damaged files cannot be told")
+        notes.append(f"there is no {SUMS_FILE}, so damaged files cannot be found")
     settings = {
         **whole.settings,
         "set_sha256": digest,

@@ -27,6 +27,7 @@ def main() -> None:
     from experiments.rendering.blender import camera, kinds, passes
     from experiments.rendering.blender.stage import Stage
 
+    os.dup2(silence, 2)  # from here on it would only fill the pipe
     for line in sys.stdin:
         request = json.loads(line)
         answer = {"path": request["path"]}
