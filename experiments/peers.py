@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 from collections.abc import Callable
 from importlib.metadata import version
 
@@ -50,7 +52,9 @@ def _matte(estimate: Callable, image: np.ndarray, trimap: np.ndarray) -> np.ndar
     # Exactly 0, 0.5 and 1: that 128 / 255 is unknown, not every method takes for sure.
     known = [trimap == TRIMAP_BACKGROUND, trimap == TRIMAP_FOREGROUND]
     try:
-        alpha = estimate(image / 255, np.select(known, [0.0, 1.0], 0.5))
+        # It prints its attempts at a preconditioner, over our progress.
+        with contextlib.redirect_stdout(io.StringIO()):
+            alpha = estimate(image / 255, np.select(known, [0.0, 1.0], 0.5))
     except ValueError as error:  # its word for what it cannot solve, too
         raise InputError(f"PyMatting failed: {error}") from None
     return np.asarray(alpha).clip(0, 1)

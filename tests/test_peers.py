@@ -33,3 +33,17 @@ def test_what_pymatting_gives_up_on_is_bad_input(monkeypatch):
         peer("KNN")(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8))
     settings = peer_settings("KNN")
     assert settings["method"] == "KNN" and settings["library"].startswith("PyMatting ")
+
+
+def test_what_pymatting_prints_is_not_shown(monkeypatch, capsys):
+    pymatting = pytest.importorskip("pymatting")
+
+    def chatty(image, trimap):
+        print("PERFORMANCE WARNING: 1 of 100")
+        return 2 * trimap
+
+    monkeypatch.setattr(pymatting, "estimate_alpha_cf", chatty)
+    trimap = np.array([[0, 128, 255]], np.uint8)
+    alpha = peer("closed form")(np.zeros((1, 3, 3), np.uint8), trimap)
+    assert alpha.tolist() == [[0, 1, 1]]
+    assert capsys.readouterr() == ("", "")
