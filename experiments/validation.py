@@ -74,7 +74,9 @@ class Validator:
             name: np.concatenate([result[name] for result in results])[:count]
             for name in results[0]
         }
-        means = {name: float(whole[name].mean()) for name in whole if name != "alpha"}
+        # A compiled function returns them by the alphabet; SAD goes first.
+        names = ["sad", "mse", *sorted(whole.keys() - {"sad", "mse", "alpha"})]
+        means = {name: float(whole[name].mean()) for name in names}
         shown = range(min(count, PICTURES))
         return means, [self._picture(i, whole["alpha"][i]) for i in shown]
 
