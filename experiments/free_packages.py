@@ -34,8 +34,9 @@ class Package:
       role: the folder that its images go to.
       patterns: of file names in it, with the end of their path.
       licence: of the images; empty: what the Debian package's copyright file says.
-      stated: a file of the package, by the end of its path, and words in it that state
-        that licence; empty: the package's own licence is known to be of its images.
+      stated: where a licence is given, a file of the package, by the end of its path,
+        and words that must be in it.
+      author: of the images; empty: what the Debian package's copyright file says.
       requirement: what pip is asked for, if not just the name.
       options: for pip, of a package whose wheels fit only some interpreters.
     """
@@ -46,6 +47,7 @@ class Package:
     patterns: tuple[str, ...]
     licence: str = ""
     stated: tuple[str, str] = ("", "")
+    author: str = ""
     requirement: str = ""
     options: tuple[str, ...] = ()
 
@@ -58,6 +60,7 @@ class Member:
       package: its name.
       version: of the package.
       path: in the package.
+      author: of this file.
       licence: of this file.
       data: its bytes.
     """
@@ -65,6 +68,7 @@ class Member:
     package: str
     version: str
     path: str
+    author: str
     licence: str
     data: bytes
 
@@ -123,7 +127,7 @@ def members(package: Package, file: Path) -> Iterator[Member]:
         for path, data in _READERS[package.kind](file, (*patterns, notes))
         if package.kind == "debian" or not path.endswith("/")
     }
-    stated = _stated_licences(found.pop(notes, b"").decode("utf-8", "replace"))
+    stated = _statements(found.pop(notes, b"").decode("utf-8", "replace"))
     if proof:
         texts = [d for p, d in found.items() if fnmatch.fnmatch(p, f"*/{proof}")]
         if not any(words in text.decode("utf-8", "replace") for text in texts):
@@ -133,8 +137,11 @@ def members(package: Package, file: Path) -> Iterator[Member]:
             )
     for path, data in sorted(found.items()):
         if any(fnmatch.fnmatch(path, f"*/{p}") for p in package.patterns):
-            licence = package.licence or _licence_of(path, stated)
-            yield Member(package.name, _version(package, file), path, licence, data)
+            author, licence = package.author, package.licence
+            if not licence:
+                author, licence = _stated_of(path, stated)
+            version = _version(package, file)
+            yield Member(package.name, version, path, author, licence, data)
 
 
 def _version(package: Package, file: Path) -> str:
@@ -185,9 +192,9 @@ def _wheel_files(file: Path, patterns) -> Iterator[tuple[str, bytes]]:
 _READERS = {"debian": _debian_files, "python": _wheel_files, "npm": _npm_files}
 
 
-def _stated_licences(copyright_file: str) -> list[tuple[str, str]]:
-    """Read (pattern of files, licence) from a machine-readable copyright file."""
-    found: list[tuple[str, str]] = []
+def _statements(copyright_file: str) -> list[tuple[str, str, str]]:
+    """Read (pattern of files, author, licence) from a Debian copyright file."""
+    found: list[tuple[str, str, str]] = []
     for paragraph in copyright_file.split("\n\n"):
         entries: dict[str, str] = {}
         name = ""
@@ -197,17 +204,19 @@ def _stated_licences(copyright_file: str) -> list[tuple[str, str]]:
                 entries[name] = ""
             entries[name] = f"{entries.get(name, '')} {line.strip()}"
         licence = entries.get("License", "").split()
-        found += [(p, licence[0]) for p in entries.get("Files", "").split() if licence]
+        author = " ".join(entries.get("Copyright", "").split())
+        files = entries.get("Files", "").split()
+        found += [(pattern, author, licence[0]) for pattern in files if licence]
     return found
 
 
-def _licence_of(path: str, licences: list[tuple[str, str]]) -> str:
-    """Return the licence of the last pattern that fits, as the format demands."""
+def _stated_of(path: str, statements: list[tuple[str, str, str]]) -> tuple[str, str]:
+    """Return author and licence of the last pattern that fits: so is the format."""
     name = PurePosixPath(path).name
     # Patterns are of the source's folders, which are not those of the package.
     fitting = [
-        licence
-        for pattern, licence in licences
+        (author, licence)
+        for pattern, author, licence in statements
         if pattern == "*"
         or fnmatch.fnmatch(path, f"*/{pattern}")
         or name == PurePosixPath(pattern).name

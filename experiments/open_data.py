@@ -13,10 +13,7 @@ Needs apt-get, dpkg-deb and npm, or --packages with the package files from elsew
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-from dataclasses import astuple, dataclass, fields
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -24,14 +21,14 @@ from absl import flags
 from tqdm import tqdm
 
 from experiments import launch
-from experiments.backgrounds import FOLDER, Origin, write_backgrounds
+from experiments.backgrounds import FOLDER, write_backgrounds
 from experiments.free_packages import Member, Package, members, package_file
+from experiments.image_sources import SOURCES_FILE, ImageSource, write_sources
 from experiments.photo_crops import encode_jpeg, read_photo
 from tmfnet_jax.errors import InputError
 from tmfnet_jax.files import atomic_write
 
 PHOTO_SIDE = 2400  # longer side, in pixels: a background is a part of it
-SOURCES_FILE = "sources.csv"
 PACKAGES_FOLDER = "packages"
 # What anyone may use for anything. Share-alike is all right for what is shown behind
 # a subject; an image's row in the list tells.
@@ -59,16 +56,55 @@ PACKAGES = (
         "scikit-image",
         "python",
         "photos",
-        ("data/coffee.png", "data/gravel.png", "data/grass.png", "data/brick.png"),
+        ("data/coffee.png",),
         "CC0-1.0",
+        stated=("data/_fetchers.py", "CC0 by the photographer (Rachel Michetti)"),
+        author="Rachel Michetti",
     ),
-    Package("scikit-image", "python", "photos", ("data/rocket.jpg",), "public domain"),
+    Package(
+        "scikit-image",
+        "python",
+        "photos",
+        ("data/gravel.png", "data/brick.png"),
+        "CC0-1.0",
+        stated=("data/_fetchers.py", "CC0Textures <https://cc0textures.com/"),
+        author="CC0Textures",
+    ),
+    Package(
+        "scikit-image",
+        "python",
+        "photos",
+        ("data/grass.png",),
+        "CC0-1.0",
+        stated=("data/_fetchers.py", "linolafett/art/Grass-01-434853879"),
+        author="linolafett",
+    ),
+    Package(
+        "scikit-image",
+        "python",
+        "photos",
+        ("data/rocket.jpg",),
+        "public domain",
+        stated=("data/_fetchers.py", "SpaceX and `released in the public domain"),
+        author="SpaceX",
+    ),
     Package(
         "scikit-learn",
         "python",
         "photos",
-        ("images/china.jpg", "images/flower.jpg"),
+        ("images/china.jpg",),
         "CC-BY-2.0",
+        stated=("images/README.txt", "flickr.com/photos/danielbuechele/6061409035"),
+        author="danielbuechele",
+    ),
+    Package(
+        "scikit-learn",
+        "python",
+        "photos",
+        ("images/flower.jpg",),
+        "CC-BY-2.0",
+        stated=("images/README.txt", "flickr.com/photos/vultilion/6056698931"),
+        author="vultilion",
     ),
     Package(
         "bpy",
@@ -77,7 +113,8 @@ PACKAGES = (
         ("studiolights/world/*.exr",),
         "CC0-1.0",
         stated=("studiolights/world/license.txt", "All HDRIs are licensed as CC0"),
-        requirement="bpy==4.5.*",
+        author="Greg Zaal (Poly Haven)",
+        requirement="bpy==4.5.15",
         options=("--only-binary=:all:", "--python-version=3.11"),
     ),
     Package(
@@ -95,24 +132,13 @@ PACKAGES = (
         ),
         "CC0-1.0",
         stated=("LICENSE", "CC0 1.0 Universal"),
+        author="Poly Haven",
     ),
 )
 
 
-@dataclass(frozen=True)
-class Taken:
-    """A row of sources.csv: an image and where it comes from."""
-
-    image: str
-    package: str
-    version: str
-    file: str
-    licence: str
-    sha256: str
-
-
-def collect(folder: Path, *, packages: Path | None = None) -> list[Taken]:
-    """Collect all images, and make the backgrounds of them.
+def collect(folder: Path, *, packages: Path | None = None) -> list[ImageSource]:
+    """Collect all images.
 
     Args:
       folder: where to; created if missing.
@@ -122,7 +148,7 @@ def collect(folder: Path, *, packages: Path | None = None) -> list[Taken]:
     Raises:
       InputError: a package cannot be had or read, or lacks what is expected of it.
     """
-    rows: list[Taken] = []
+    rows: list[ImageSource] = []
     for package in tqdm(PACKAGES, unit="package", desc="free data"):
         file = package_file(package, packages, folder / PACKAGES_FOLDER)
         taken = [_take(package, member, folder) for member in members(package, file)]
@@ -133,16 +159,11 @@ def collect(folder: Path, *, packages: Path | None = None) -> list[Taken]:
             )
         rows += taken
     rows.sort(key=lambda row: row.image)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(Taken)])
-    writer.writerows(map(astuple, rows))
-    with atomic_write(folder / SOURCES_FILE) as output:
-        output.write(text.getvalue().encode())
+    write_sources(folder / SOURCES_FILE, rows)
     return rows
 
 
-def make_backgrounds(folder: Path, rows: list[Taken]) -> dict[str, int]:
+def make_backgrounds(folder: Path, rows: list[ImageSource]) -> dict[str, int]:
     """Make the backgrounds of what was collected.
 
     Args:
@@ -152,19 +173,17 @@ def make_backgrounds(folder: Path, rows: list[Taken]) -> dict[str, int]:
       How many images there are in each part.
     """
     photos, panoramas = (
-        [
-            Origin(folder / row.image, *astuple(row)[1:])
-            for row in rows
-            if row.image.startswith(f"{role}/")
-        ]
+        [row for row in rows if row.image.startswith(f"{role}/")]
         for role in ("photos", "panoramas")
     )
-    made = write_backgrounds(folder / FOLDER, photos, panoramas)
+    made = write_backgrounds(
+        folder / FOLDER, photos=photos, panoramas=panoramas, originals=folder
+    )
     parts = [background.image.split("/")[0] for background in made]
     return {part: parts.count(part) for part in ("train", "test")}
 
 
-def _take(package: Package, member: Member, folder: Path) -> Taken:
+def _take(package: Package, member: Member, folder: Path) -> ImageSource:
     """Write an image and tell where it comes from."""
     licence = member.licence
     if not licence.startswith(FREE) or any(words in licence for words in _NOT_FREE):
@@ -179,11 +198,12 @@ def _take(package: Package, member: Member, folder: Path) -> Taken:
         photo = package.role == "photos"
         with atomic_write(target) as output:
             output.write(_photo(member) if photo else member.data)
-    return Taken(
+    return ImageSource(
         image=image,
         package=member.package,
         version=member.version,
         file=member.path,
+        author=member.author,
         licence=member.licence,
         sha256=hashlib.sha256(member.data).hexdigest(),
     )

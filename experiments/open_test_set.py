@@ -19,16 +19,14 @@ labels are in every trimap.
 from __future__ import annotations
 
 import collections
-import csv
 import dataclasses
 import functools
-import io
 import json
 import re
 import struct
 import zlib
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from absl import flags
@@ -36,6 +34,7 @@ from tqdm import tqdm
 
 from experiments import launch
 from experiments.background_choice import choose_backgrounds, mean_colour
+from experiments.image_sources import SOURCES_FILE, sources_of
 from input_pipeline.evaluation_data.composition_benchmarks import (
     BACKGROUND_NAMES,
     FOREGROUND_NAMES,
@@ -72,7 +71,6 @@ TRIMAP_KERNEL_PX = (5, 29)  # both included; training draws from 1 to 29
 MIN_LABEL_SHARE = 0.001
 EXPECTED_PX = 768  # sides of a subject, at least, for the real set
 RECIPE_FILE = "recipe.json"
-SOURCES_FILE = "sources.csv"
 LICENCE_FILE = "LICENSE"
 LICENCE = f"""\
 SPDX-License-Identifier: CC0-1.0
@@ -137,7 +135,9 @@ def make_set(subjects: Path, backgrounds: Path, folder: Path) -> dict[str, str]:
         _put_subject(target, cutout)
     target.write(LICENCE_FILE, LICENCE.encode())
     if (backgrounds / SOURCES_FILE).exists():
-        target.write(SOURCES_FILE, _sources(backgrounds / SOURCES_FILE, used))
+        target.write(
+            SOURCES_FILE, sources_of(backgrounds / SOURCES_FILE, {p.name for p in used})
+        )
     return target.finish(subjects=len(cutouts))
 
 
@@ -351,27 +351,6 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _lines(names: Sequence[str]) -> bytes:
     return "".join(f"{name}\n" for name in names).encode()
-
-
-def _sources(file: Path, used: Sequence[Path]) -> bytes:
-    """Return the rows of a csv of sources whose first column names a used file."""
-    try:
-        rows = list(csv.reader(io.StringIO(file.read_text("utf-8-sig"), newline="")))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: is no CSV file in UTF-8 ({error})") from None
-    if not rows:
-        raise InputError(f"{file}: is empty; expected a row for each background")
-    names = {path.name for path in used}
-    kept = [row for row in rows[1:] if row and PurePosixPath(row[0]).name in names]
-    lacking = sorted(names - {PurePosixPath(row[0]).name for row in kept})
-    if lacking:
-        raise InputError(
-            f"{file}: has no row for {some(lacking)}; add the source and licence, or "
-            "take the photos away"
-        )
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([rows[0], *kept])
-    return text.getvalue().encode()
 
 
 def main() -> None:

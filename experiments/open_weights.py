@@ -21,21 +21,24 @@ few tiny steps on generated data.
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 from absl import flags
 
 from experiments import launch, open_training
+from experiments.image_sources import (
+    SOURCES_FILE,
+    ImageSource,
+    read_sources,
+    write_sources,
+)
 from experiments.kept_memory import restart_keeping_memory
-from experiments.open_data import SOURCES_FILE, collect, make_backgrounds
+from experiments.open_data import collect, make_backgrounds
 from experiments.open_test_set import make_set
 from experiments.open_training import Inputs, Plan
 from experiments.publishing import publish
 from experiments.rendering.collection import WANTED, render_subjects
 from tmfnet_jax.environment import commit
-from tmfnet_jax.files import atomic_write
 
 
 def main() -> None:
@@ -64,8 +67,8 @@ def main() -> None:
         limits=options.limits,
     )
     if not options.smoke:
-        with atomic_write(target.with_suffix(".csv")) as file:
-            file.write(image_list(Path(options.data)))
+        images = training_images(Path(options.data))
+        write_sources(target.with_suffix(".csv"), images)
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 
@@ -87,28 +90,24 @@ def make_inputs(data: Path, subjects: Path, test_set: Path) -> Inputs:
     return Inputs(subjects / "train", data / "backgrounds" / "train")
 
 
-def image_list(data: Path) -> bytes:
-    """List what the weights are trained on: the backgrounds' rows, and the subjects.
+def training_images(data: Path) -> list[ImageSource]:
+    """List what the weights are trained on: the backgrounds, and the subjects.
 
     Args:
       data: folder of the free photos.
-    Returns:
-      CSV of the columns of backgrounds/sources.csv.
     """
-    file = data / "backgrounds" / SOURCES_FILE
-    header, *rows = csv.reader(file.read_text("utf-8").splitlines())
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(row for row in rows if row[0].startswith("train/"))
-    made = {
-        "image": "subjects",
-        "package": "experiments.rendering, and generated ones",
-        "version": commit(),
-        "licence": "CC0-1.0",
-    }
-    writer.writerow(made.get(column, "") for column in header)
-    return text.getvalue().encode()
+    _, rows = read_sources(data / "backgrounds" / SOURCES_FILE)
+    subjects = ImageSource(
+        image="subjects, rendered and generated",
+        package="tmfnet_jax",
+        version=commit() or "",
+        file="experiments/rendering and input_pipeline/procedural",
+        author="the authors of tmfnet_jax",
+        licence="CC0-1.0",
+        sha256="",
+    )
+    used = (ImageSource(*row) for row in rows if row[0].startswith("train/"))
+    return [*used, subjects]
 
 
 if __name__ == "__main__":

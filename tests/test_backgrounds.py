@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from experiments import backgrounds, panoramas, photo_crops
-from experiments.backgrounds import Origin, write_backgrounds
+from experiments.backgrounds import write_backgrounds
 from experiments.developing import develop, is_bare, linear_light, out_of_focus
+from experiments.image_sources import ImageSource
 from experiments.open_data import PACKAGES
 from experiments.panoramas import read_panorama, view
 from experiments.photo_crops import crop, crop_count, read_photo
@@ -30,8 +31,8 @@ def _panorama(height=128):
     return image.astype(np.float32)
 
 
-def _origin(path):
-    return Origin(path, "scenes", "1.2", f"x/{path.name}", "CC0-1.0", "12ab")
+def _source(name):
+    return ImageSource(name, "scenes", "1.2", f"x/{name}", "Ann", "CC0-1.0", "12ab")
 
 
 def test_developing_can_be_taken_back():
@@ -126,8 +127,12 @@ def test_all_backgrounds_with_their_origins(tmp_path, monkeypatch, capsys):
         cv2.imwrite(str(tmp_path / f"{name}.jpg"), PHOTO)
     (tmp_path / "torn.jpg").write_bytes(b"text")
     (tmp_path / "hall.exr").write_bytes(b"")
-    photos = [_origin(tmp_path / f"{name}.jpg") for name in ("hill", "sea", "torn")]
-    rows = write_backgrounds(tmp_path / "out", photos, [_origin(tmp_path / "hall.exr")])
+    originals = {
+        "photos": [_source(f"{name}.jpg") for name in ("hill", "sea", "torn")],
+        "panoramas": [_source("hall.exr")],
+        "originals": tmp_path,
+    }
+    rows = write_backgrounds(tmp_path / "out", **originals)
     assert [row.image for row in rows] == [
         *("test/generated_000.jpg", "test/sea_00.jpg"),
         *("train/generated_000.jpg", "train/generated_001.jpg"),
@@ -142,20 +147,26 @@ def test_all_backgrounds_with_their_origins(tmp_path, monkeypatch, capsys):
         listed = [*csv.DictReader(file)]
     assert [row["image"] for row in listed] == [row.image for row in rows]
     assert (listed[1]["file"], listed[1]["sha256"]) == ("x/sea.jpg", "12ab")
-    assert listed[0]["licence"] == "Apache-2.0"
+    assert (listed[0]["licence"], listed[1]["author"]) == ("Apache-2.0", "Ann")
     images = {row.image: (tmp_path / "out" / row.image).read_bytes() for row in rows}
     (tmp_path / "out/train/hill_00.jpg").unlink()
     (tmp_path / "out/train/hill_01.jpg").write_bytes(b"mine")
-    write_backgrounds(tmp_path / "out", photos, [_origin(tmp_path / "hall.exr")])
+    write_backgrounds(tmp_path / "out", **originals)
     images["train/hill_01.jpg"] = b"mine"
     for name, data in images.items():
         assert (tmp_path / "out" / name).read_bytes() == data
+    (tmp_path / "out/train/sea_01.jpg").write_bytes(b"from an older split")
+    with pytest.raises(InputError, match="sea_01.jpg: not of these packages"):
+        write_backgrounds(tmp_path / "out", **originals)
+    assert (tmp_path / "out/train/sea_01.jpg").exists()
 
 
 def test_without_the_library_nothing_is_left_out_silently(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "OpenEXR", None)
     with pytest.raises(InputError, match="need the Python package OpenEXR"):
-        write_backgrounds(tmp_path, [], [_origin(tmp_path / "hall.exr")])
+        write_backgrounds(
+            tmp_path, photos=[], panoramas=[_source("hall.exr")], originals=tmp_path
+        )
 
 
 def test_what_is_kept_for_testing_is_collected():

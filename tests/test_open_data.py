@@ -127,9 +127,9 @@ def test_a_debian_package_states_the_licence_of_each_image(tmp_path, packages):
     )
     packages(Package("scenes", "debian", "photos", ("nature/*.jpg",)))
     rows = collect(tmp_path / "out", packages=tmp_path)
-    assert [(r.image, r.version, r.licence) for r in rows] == [
-        ("photos/Dune.jpg", "3.4-5", "CC-BY-4.0"),
-        ("photos/Hill.jpg", "3.4-5", "CC0-1.0"),
+    assert [(r.image, r.version, r.author, r.licence) for r in rows] == [
+        ("photos/Dune.jpg", "3.4-5", "2002, Somebody Else", "CC-BY-4.0"),
+        ("photos/Hill.jpg", "3.4-5", "2001, Somebody", "CC0-1.0"),
     ]
 
 
@@ -232,3 +232,10 @@ def test_a_package_of_another_content_is_refused(tmp_path, packages):
     packages(Package("scenes", "python", "photos", ("data/*.jpg",), "CC0-1.0"))
     with pytest.raises(InputError, match="none of data/"):
         collect(tmp_path / "out", packages=tmp_path)
+
+
+def test_every_licence_that_is_given_has_its_proof_and_an_author():
+    given = [package for package in open_data.PACKAGES if package.licence]
+    assert given
+    for package in given:
+        assert all((*package.stated, package.author)), package.name

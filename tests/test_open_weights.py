@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 
 from experiments import open_weights, publishing
 from experiments.configs import open_tmfnet
+from experiments.image_sources import ImageSource, write_sources
 from experiments.measurements import read_rows
 from input_pipeline.evaluation_data.evaluation import generated_set
 from tmfnet_jax.errors import InputError
@@ -62,17 +62,15 @@ def test_one_command_trains_measures_and_publishes(tmp_path):
 
 
 def test_the_list_of_images_has_what_is_trained_on(tmp_path):
+    rows = [
+        ImageSource("test/a.jpg", "p", "1", "a", "Ann", "CC0-1.0", "00"),
+        ImageSource("train/b.jpg", "p", "1", "b", "Bob", "CC-BY-4.0", "11"),
+    ]
     (tmp_path / "backgrounds").mkdir()
-    (tmp_path / "backgrounds" / "sources.csv").write_text(
-        "image,package,version,file,licence,sha256\n"
-        "test/a.jpg,p,1,a,CC0-1.0,00\n"
-        "train/b.jpg,p,1,b,CC-BY-4.0,11\n"
-    )
-    rows = [*csv.reader(open_weights.image_list(tmp_path).decode().splitlines())]
-    assert [row[0] for row in rows] == ["image", "train/b.jpg", "subjects"]
-    assert rows[1][4:] == ["CC-BY-4.0", "11"]
-    assert rows[2][4] == "CC0-1.0"
-    assert len({len(row) for row in rows}) == 1
+    write_sources(tmp_path / "backgrounds" / "sources.csv", rows)
+    background, subjects = open_weights.training_images(tmp_path)
+    assert background == rows[1]
+    assert (subjects.licence, subjects.sha256) == ("CC0-1.0", "")
 
 
 def test_the_recipe_of_the_full_network():
