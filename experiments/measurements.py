@@ -113,8 +113,8 @@ def measured(
       weights: as of `Matting.load`.
       sets: as of `open_sets`.
     Returns:
-      `seconds`, and by set its number of images and the mean metrics in both ways;
-      NOT_MEASURED for one that is not there.
+      `seconds`, and by set its number of images, its digest if it has one, and the
+      mean metrics in both ways; NOT_MEASURED for one that is not there.
     Raises:
       InputError: weights or an image that cannot be read.
     """
@@ -133,6 +133,7 @@ def measured(
                 records[way].append(measure(example, alpha)[0])
         found[name] = {
             "images": len(examples.names),
+            "set_sha256": examples.settings.get("set_sha256"),
             **{way: mean(of_way) for way, of_way in records.items()},
         }
     return {"sets": found, "seconds": time.perf_counter() - start}

@@ -229,14 +229,28 @@ def measure_step(
     found = measure(str(checkpoint))
     if found is None:
         return
+    row = trained_row(row, workdir, found, after=max(done, default=0))
+    add_row(folder, {**row, "hours": hours_before + row["hours"]})
+
+
+def trained_row(row: Row, workdir: Path, found: Row, *, after: int) -> Row:
+    """Complete a row by what was measured and by what its training wrote down.
+
+    Args:
+      row: which has the step.
+      workdir: of the training.
+      found: what was measured.
+      after: the mean of the loss is over the steps after this one.
+    """
+    step = row["step"]
     losses = [
         record["loss"]
         for record in read_metrics(workdir / METRICS_FILE)
-        if max(done, default=0) < record["step"] <= step and record["loss"] is not None
+        if after < record["step"] <= step and record["loss"] is not None
     ]
     loss = sum(losses) / len(losses) if losses else None
-    hours = hours_before + _hours(workdir, step)
-    add_row(folder, {**row, "hours": hours, "loss": loss, "commit": commit(), **found})
+    hours = _hours(workdir, step)
+    return {**row, "hours": hours, "loss": loss, "commit": commit(), **found}
 
 
 def measure_reference(folder: Path, weights: str, measure: Measure) -> None:

@@ -19,7 +19,7 @@ from absl import flags
 from experiments import launch
 from experiments.configs.open_training import STAGES, Stage, stage_config
 from experiments.kept_memory import restart_keeping_memory
-from experiments.measurements import add_row, read_rows
+from experiments.measurements import add_row, read_rows, table
 from experiments.open_training import (
     GENERATED,
     SUBJECTS,
@@ -27,14 +27,13 @@ from experiments.open_training import (
     measure_reference,
     measured_apart,
     prepare,
+    trained_row,
     training_part,
 )
 from experiments.train import train
 from experiments.workdir import WEIGHTS_FILE
 from tmfnet_jax.batch import say
-from tmfnet_jax.environment import commit
 from tmfnet_jax.errors import InputError
-from tmfnet_jax.reporting import METRICS_FILE, read_metrics
 
 _BASE = STAGES["small"]
 ROWS: dict[str, Stage] = {
@@ -71,11 +70,17 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     measure_reference(folder, options.start, measure)
     for name in options.rows or ROWS:
-        if name in [row["stage"] for row in read_rows(folder)]:
+        trained = [row["step"] for row in read_rows(folder) if row["stage"] == name]
+        if trained == [steps]:
             continue
+        if trained:
+            raise InputError(
+                f"{folder}: row {name} was trained for {trained[0]} steps, expected "
+                f"{steps}; give --steps as before, or another --folder"
+            )
         say(f"{name}: {steps} steps")
         run(folder, name, inputs, start=options.start, steps=steps, measure=measure)
-    print((folder / "measurements.md").read_text("utf-8"))
+    print(table(read_rows(folder)))
 
 
 def run(
@@ -105,21 +110,9 @@ def run(
     found = measure(str(workdir / WEIGHTS_FILE))
     if found is None:
         return
-    metrics = read_metrics(workdir / METRICS_FILE)
-    late = [r["loss"] for r in metrics if r["step"] > (1 - LOSS_SHARE) * steps]
-    add_row(
-        folder,
-        {
-            "step": steps,
-            "stage": name,
-            "hours": max(r["hours"] or 0.0 for r in metrics),
-            "crops": steps * stage.batch,
-            "loss": sum(late) / len(late),
-            "weights": None,
-            "commit": commit(),
-            **found,
-        },
-    )
+    row = {"step": steps, "stage": name, "crops": steps * stage.batch, "weights": None}
+    after = round((1 - LOSS_SHARE) * steps)
+    add_row(folder, trained_row(row, workdir, found, after=after))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.open_test_set import make_set
 from input_pipeline.evaluation_data.composition_benchmarks import CompositionSpec
 from input_pipeline.procedural.synthetic import SyntheticSource
 from tmfnet_jax.images import write_image
@@ -115,3 +116,10 @@ def open_inputs(root: Path, *, subjects: Iterable[str], photos: int) -> None:
         save(root / "photos" / f"p{number:02}.jpg", colours(number, 4, size=size))
     rows = "".join(f"photos/p{number:02}.jpg,CC0-1.0\n" for number in range(photos))
     (root / "photos" / "sources.csv").write_text(f"image,licence\n{rows}")
+
+
+def make_open_set(root: Path, subjects: Iterable[str]) -> Path:
+    """Make a small open test set, ROOT/set, of `open_inputs`; return ROOT."""
+    open_inputs(root, subjects=subjects, photos=23)
+    make_set(root / "subjects", root / "photos", root / "set")
+    return root

@@ -6,10 +6,9 @@ import shutil
 from collections import Counter
 
 import pytest
-from miniatures import open_inputs, zipped
+from miniatures import make_open_set, zipped
 
 from experiments import evaluate
-from experiments.open_test_set import make_set
 from input_pipeline.evaluation_data import open_benchmark
 from input_pipeline.evaluation_data.evaluation_sets import open_set
 from input_pipeline.evaluation_data.open_benchmark import kind_of, sha256, spread
@@ -22,10 +21,7 @@ SUBJECTS = ("fur-0003.png", "fur-0004.png", "glass-ball-0001.png")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    root = tmp_path_factory.mktemp("made")
-    open_inputs(root, subjects=SUBJECTS, photos=23)
-    make_set(root / "subjects", root / "photos", root / "set")
-    return root
+    return make_open_set(tmp_path_factory.mktemp("made"), SUBJECTS)
 
 
 @pytest.fixture

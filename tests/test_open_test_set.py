@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from miniatures import open_inputs, save
+from miniatures import make_open_set, save
 
 from experiments import open_test_set
 from experiments.open_test_set import SEED, draw_trimap, make_set, png
@@ -26,10 +26,7 @@ PNG_SHA256 = "11c596810bfff3b9dd3463e01196a56e21bf9748f216ac806595e5e144150282"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    root = tmp_path_factory.mktemp("made")
-    open_inputs(root, subjects=SUBJECTS, photos=23)
-    make_set(root / "subjects", root / "photos", root / "set")
-    return root
+    return make_open_set(tmp_path_factory.mktemp("made"), SUBJECTS)
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@
 
 import pytest
 from absl import flags
+from test_measurements import row
 
 from experiments import open_trials
 from experiments.configs.open_training import stage_config
+from experiments.measurements import add_row
 from input_pipeline.protocol.recipe import Recipe
 from tmfnet_jax.errors import InputError
 
@@ -39,3 +41,17 @@ def test_options_are_refused_before_anything_is_written(
     with pytest.raises(InputError, match=message):
         open_trials.main()
     assert not (tmp_path / "trials").exists()
+
+
+def test_rows_of_other_lengths_are_not_mixed(tmp_path, monkeypatch):
+    values = {
+        **{"folder": str(tmp_path), "rows": ["rendered"], "steps": 300},
+        **{"subjects": "s", "backgrounds": "b", "test_set": None, "photos": None},
+        "start": "lite",
+    }
+    monkeypatch.setattr(flags, "FLAGS", type("Options", (), values))
+    found = {"sets": row(1)["sets"], "seconds": 1.0}
+    monkeypatch.setattr(open_trials, "measured_apart", lambda *_: found)
+    add_row(tmp_path, {**row(200), "stage": "rendered"})
+    with pytest.raises(InputError, match="rendered was trained for 200 steps, expecte"):
+        open_trials.main()

@@ -61,7 +61,7 @@ def place_camera(stage: Stage) -> None:
     made.matrix_world = Matrix(matrix.tolist())
     stage.scene.collection.objects.link(made)
     stage.scene.camera = made
-    if view.blur and rng.random() < _FOCUS_SHARE:
+    if rng.random() < _FOCUS_SHARE:
         depth = float(np.ptp(seen[1])) / 2
         data.dof.use_dof = True
         data.dof.focus_distance = distance - depth * rng.uniform(-0.2, 0.9)
@@ -70,7 +70,7 @@ def place_camera(stage: Stage) -> None:
         width = distance / (lens / SENSOR_MM)
         aperture = spread * width * distance / max(depth, 1e-3)
         data.dof.aperture_fstop = (lens / 1000) / max(aperture, 1e-4)
-    if view.blur and rng.random() < _MOTION_SHARE:
+    if rng.random() < _MOTION_SHARE:
         _move(stage, rng.normal(0, 0.03, 3) * distance / slope)
 
 

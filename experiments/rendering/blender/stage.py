@@ -25,14 +25,12 @@ class View:
       lens_mm: range of focal lengths on a sensor of 36 mm.
       fill: range of the share of the picture that the subject takes; above 1 the
         picture's border cuts it.
-      blur: whether depth of field and motion blur may be drawn.
     """
 
     azimuth_degrees: tuple[float, float] = (-180.0, 180.0)
     elevation_degrees: tuple[float, float] = (-10.0, 35.0)
     lens_mm: tuple[float, float] = (45.0, 110.0)
     fill: tuple[float, float] = (0.8, 1.05)
-    blur: bool = True
 
 
 @dataclass
