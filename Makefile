@@ -1,4 +1,4 @@
-# make demo         measure the weights that come along, matte a photo, make a picture
+# make demo         measure the bundled weights, matte a photo, make a picture
 # make demo-train   the same with weights trained first, in a few minutes
 # make test         lint, types and tests
 # make venv         only the set-up that all begin with

@@ -34,6 +34,8 @@ from experiments.train import train
 from experiments.workdir import WEIGHTS_FILE
 from tmfnet_jax.batch import say
 from tmfnet_jax.errors import InputError
+from tmfnet_jax.model import TMFNetConfig
+from tmfnet_jax.pretrained import load_start
 
 _BASE = STAGES["small"]
 ROWS: dict[str, Stage] = {
@@ -55,12 +57,16 @@ def main() -> None:
     folder, steps = Path(options.folder), options.steps
     for name in options.rows:
         if name not in ROWS:
-            raise InputError(f"no row is called {name!r}; choose of {', '.join(ROWS)}")
+            raise InputError(
+                f"no row is called {name!r}; choose one of {', '.join(ROWS)}"
+            )
     if steps <= WARMUP_STEPS:
         raise InputError(f"--steps is {steps}; give more than {WARMUP_STEPS}")
     inputs = Inputs(
         training_part(Path(options.subjects)), training_part(Path(options.backgrounds))
     )
+    network = TMFNetConfig.from_dict(stage_config(_BASE).network.to_dict())
+    load_start(options.start, network)  # what is wrong with it shows now, not later
     given = {"test_set": options.test_set, "photos": options.photos}
     places = [f"--{name}={place}" for name, place in given.items() if place]
 

@@ -33,7 +33,7 @@ def peer(name: str) -> Peer:
       InputError: an unknown name, or PyMatting is not installed.
     """
     if name not in PEERS:
-        raise InputError(f"no method {name!r}; choose of {', '.join(PEERS)}")
+        raise InputError(f"no method {name!r}; choose one of {', '.join(PEERS)}")
     try:
         import pymatting
     except ImportError:

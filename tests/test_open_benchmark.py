@@ -183,6 +183,6 @@ def test_classical_mattes_are_saved_and_measure_the_same(made, tmp_path, capsys)
     rows = [(path / "images.csv").read_bytes() for path in (out, tmp_path / "again")]
     assert rows[0] == rows[1]
     assert run(*options, "--classical", "closest-form") == 2
-    assert "no method 'closest form'; choose of closed" in capsys.readouterr().err
+    assert "no method 'closest form'; choose one of closed" in capsys.readouterr().err
     assert run(*options, "--classical", "KNN", "--tta", "8") == 2
     assert "are for --weights only" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from tmfnet_jax.errors import InputError
 
 
 def test_unknown_methods_are_refused():
-    with pytest.raises(InputError, match="'knn'; choose of closed form, KNN"):
+    with pytest.raises(InputError, match="'knn'; choose one of closed form, KNN"):
         peer("knn")
 
 

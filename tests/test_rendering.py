@@ -1,7 +1,9 @@
 """The renderer without Blender: order, exposure, processes, failures."""
 
 import json
+import os
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -186,7 +188,7 @@ def test_blender_that_never_works_ends_the_command(tmp_path, python):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kinds": ["fog"]}, "no kind is called 'fog'; choose of bag"),
+        ({"kinds": ["fog"]}, "no kind is called 'fog'; choose one of bag"),
         ({"size_px": 8}, "size is 8"),
         ({"workers": 0}, "at least 1 process"),
         ({"wanted": {"train": -1, "test": 0}}, "numbers of at least 0"),
@@ -210,3 +212,31 @@ def test_another_python_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "PYTHON", (3, 8))
     with pytest.raises(InputError, match="needs Python 3.8"):
         environment.blender_python(tmp_path / "blender")
+
+
+def test_what_runs_is_ended_with_the_command(tmp_path, python):
+    started = tmp_path / "started"
+    python.write_text(
+        f"#!{sys.executable}\nimport os, sys, time\nsys.stdin.readline()\n"
+        f"open({str(started)!r}, 'a').write(f'{{os.getpid()}}\\n')\ntime.sleep(60)\n"
+    )
+    subjects = iter([Subject("fur", 0), Subject("fur", 1)])
+
+    def interrupted():
+        yield next(subjects)
+        while not started.exists():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pool.render_all(
+            python,
+            interrupted(),
+            lambda *_: pytest.fail("nothing was rendered"),
+            size_px=32,
+            workers=2,
+            threads=1,
+        )
+    (process,) = map(int, started.read_text().split())  # and none was started again
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)

@@ -57,7 +57,7 @@ def render_subjects(
     for kind in kinds:
         if kind not in known:
             raise InputError(
-                f"no kind is called {kind!r}; choose of {', '.join(known)}"
+                f"no kind is called {kind!r}; choose one of {', '.join(known)}"
             )
     low, high = SIZES_PX
     if not low <= size_px <= high:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import queue
@@ -45,6 +44,7 @@ class Blender:
         self._command = [str(python), "-m", _WORKER]
         self._threads = threads
         self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
 
     def render(self, subject: Subject, size_px: int) -> tuple[np.ndarray, float]:
         """Render a subject.
@@ -77,16 +77,24 @@ class Blender:
                 colours, alpha = picture["colours"], picture["alpha"]
         return finish(colours, alpha, seed=subject.seed), answer["seconds"]
 
+    def stop(self) -> None:
+        """End what it renders, from another thread; it renders nothing more."""
+        self._stopped = True
+        if process := self._process:
+            process.kill()
+
     def close(self) -> str:
         """End the process; return the last line that it wrote to standard error."""
-        if self._process is None:
+        process, self._process = self._process, None
+        if process is None:
             return ""
-        self._process.kill()
-        _, words = self._process.communicate()
-        self._process = None
+        process.kill()
+        _, words = process.communicate()
         return printable((words.strip().splitlines() or [""])[-1])
 
     def _ask(self, request: dict) -> dict:
+        if self._stopped:
+            raise Lost("Blender was stopped")
         if self._process is None:
             self._process = subprocess.Popen(
                 self._command,
@@ -135,46 +143,58 @@ def render_all(
     Raises:
       InputError: Blender does not work at all.
     """
-    lock = threading.Lock()
+    lock, stopping = threading.Lock(), threading.Event()
     lost = 0
     waiting = iter(subjects)
-    failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+    errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 
-    def work() -> None:
+    def work(blender: Blender) -> None:
         nonlocal lost
-        with contextlib.closing(Blender(python, threads=threads)) as blender:
-            while failures.empty():
-                with lock:
-                    subject = next(waiting, None)
-                if subject is None:
+        while True:
+            with lock:
+                subject = None if stopping.is_set() else next(waiting, None)
+            if subject is None:
+                return
+            result: np.ndarray | InputError
+            try:
+                result, seconds = blender.render(subject, size_px)
+            except InputError as error:
+                result, seconds = error, 0.0
+            with lock:
+                if stopping.is_set():  # Blender was ended, it did not fail
                     return
-                result: np.ndarray | InputError
-                try:
-                    result, seconds = blender.render(subject, size_px)
-                except InputError as error:
-                    result, seconds = error, 0.0
-                with lock:
-                    lost = lost + 1 if isinstance(result, Lost) else 0
-                    if lost == LOST_RUNNING:
-                        raise InputError(
-                            f"{result}, over {lost} subjects running; see that Blender "
-                            f"works: {python} -c 'import bpy'"
-                        )
-                    report(subject, result, seconds)
+                lost = lost + 1 if isinstance(result, Lost) else 0
+                if lost == LOST_RUNNING:
+                    raise InputError(
+                        f"{result}, over {lost} subjects running; see that Blender "
+                        f"works: {python} -c 'import bpy'"
+                    )
+                report(subject, result, seconds)
 
-    def guarded() -> None:
+    def guarded(blender: Blender) -> None:
         try:
-            work()
+            work(blender)
         except BaseException as error:  # handed to the thread that waits
-            failures.put(error)
+            errors.put(error)
+            stopping.set()
+        finally:
+            blender.close()
 
-    threads_of_it = [
-        threading.Thread(target=guarded, daemon=True) for _ in range(workers)
+    blenders = [Blender(python, threads=threads) for _ in range(workers)]
+    running = [
+        threading.Thread(target=guarded, args=[blender], daemon=True)
+        for blender in blenders
     ]
-    for thread in threads_of_it:
-        thread.start()
-    for thread in threads_of_it:
-        while thread.is_alive():  # in pieces, so that Ctrl-C gets through
-            thread.join(1)
-    if not failures.empty():
-        raise failures.get()
+    try:
+        for thread in running:
+            thread.start()
+        for thread in running:
+            while thread.is_alive() and not stopping.is_set():
+                thread.join(0.2)  # in pieces, so that Ctrl-C gets through
+    finally:
+        stopping.set()
+        for blender, thread in zip(blenders, running, strict=True):
+            blender.stop()
+            thread.join()
+    if not errors.empty():
+        raise errors.get()
