@@ -1,4 +1,4 @@
-"""A contact sheet of cut-outs: each before a background, with its alpha beside it.
+"""A contact sheet of cut-outs: each before a background, its alpha next to it.
 
     python -m experiments.contact_sheet --folder=data/subjects/test -o sheet.jpg
 

@@ -70,26 +70,36 @@ def read_sources(path: Path) -> tuple[list[str], list[list[str]]]:
     return rows[0], rows[1:]
 
 
-def sources_of(path: Path, names: set[str]) -> bytes:
+def sources_of(folder: Path, names: set[str]) -> bytes | None:
     """Return that part of a list of sources that is of some images.
 
+    The list lies in the folder of the images, or in the one above. It names an image
+    by its file, or by folder and file.
+
     Args:
-      path: of the list, as of `read_sources`.
-      names: of the images' files, without folders.
+      folder: of the images.
+      names: of their files.
     Returns:
-      A CSV file.
+      A CSV file; None without a list.
     Raises:
       InputError: as of `read_sources`, or an image without a row.
     """
+    places = (folder / SOURCES_FILE, folder.absolute().parent / SOURCES_FILE)
+    path = next((place for place in places if place.exists()), None)
+    if path is None:
+        return None
     header, rows = read_sources(path)
-    kept = [row for row in rows if PurePosixPath(row[0]).name in names]
-    lacking = sorted(names - {PurePosixPath(row[0]).name for row in kept})
-    if lacking:
+    kept = {}
+    for row in rows:
+        *above, name = PurePosixPath(row[0]).parts
+        if name in names and (not above or above[-1] == folder.absolute().name):
+            kept[name] = row
+    if lacking := sorted(names - kept.keys()):
         raise InputError(
             f"{path}: has no row for {some(lacking)}; add the source and licence, or "
             "take the photos away"
         )
-    return _csv([header, *kept])
+    return _csv([header, *(row for _, row in sorted(kept.items()))])
 
 
 def _csv(rows: Iterable[Iterable[str]]) -> bytes:

@@ -81,7 +81,7 @@ law, their makers have waived all copyright and related or neighbouring rights t
 them: CC0 1.0 Universal, https://creativecommons.org/publicdomain/zero/1.0/legalcode
 
 The backgrounds (bg) are photos of others, each under its own licence: see
-{SOURCES_FILE} beside this file, where there is one.
+{SOURCES_FILE} in this folder, where there is one.
 """
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*-[0-9]+\.png")
@@ -134,10 +134,8 @@ def make_set(subjects: Path, backgrounds: Path, folder: Path) -> dict[str, str]:
     for cutout in tqdm(cutouts, "trimaps", unit="subject", disable=None):
         _put_subject(target, cutout)
     target.write(LICENCE_FILE, LICENCE.encode())
-    if (backgrounds / SOURCES_FILE).exists():
-        target.write(
-            SOURCES_FILE, sources_of(backgrounds / SOURCES_FILE, {p.name for p in used})
-        )
+    if sources := sources_of(backgrounds, {path.name for path in used}):
+        target.write(SOURCES_FILE, sources)
     return target.finish(subjects=len(cutouts))
 
 

@@ -98,16 +98,16 @@ class Plan:
         """Return the last step of each stage."""
         return open_training.ends(self.stages, self.steps)
 
-    def config(self, stage: str, folder: Path) -> ConfigDict:
+    def config(self, name: str, folder: Path) -> ConfigDict:
         """Return the config of a stage in the folder of the training."""
         names = [*self.stages]
-        place, its = folder / DATA_FOLDER / stage, self.stages[stage]
-        config = open_training.get_config(f"{stage}{self.config_suffix}")
+        place, stage = folder / DATA_FOLDER / name, self.stages[name]
+        config = open_training.get_config(f"{name}{self.config_suffix}")
         config.data.kind = "prepared"
         config.data.folder = f"{place / SUBJECTS},{place / GENERATED}"
-        config.optimizer.steps, config.until = self.steps, self.ends()[stage]
-        config.batch_size = its.batch
-        if before := names[: names.index(stage)]:
+        config.optimizer.steps, config.until = self.steps, self.ends()[name]
+        config.batch_size = stage.batch
+        if before := names[: names.index(name)]:
             config.continue_from = str(folder / before[-1])
         if self.config_suffix:
             config.data.loader, config.tensorboard = "threads", False

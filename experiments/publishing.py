@@ -41,7 +41,7 @@ def publish(
     Args:
       folder: of the stages' workdirs, all finished, and of the result.
       stages: their names, in order.
-      evaluations: folders of results that the card states beside the training's.
+      evaluations: folders of results that the card states after the training's.
       limits: of these weights, for the card.
     Returns:
       The weights file.

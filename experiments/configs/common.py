@@ -39,7 +39,7 @@ def base_config() -> ConfigDict:
     config.network.fusion = ("glf", "glf", "glf")
     config.network.width = 1.0
     config.network.dtype = "float32"
-    config.network.confidence = False  # an estimate of its own error, trained beside
+    config.network.confidence = False  # an estimate of its own error, trained too
 
     config.optimizer = ConfigDict()  # fields of tmfnet_jax.optim.OptimizerConfig
     config.optimizer.learning_rate = 0.01

@@ -78,10 +78,10 @@ def get_config(argument: str = "small") -> ConfigDict:
     return finish(config, size)
 
 
-def stage_config(its: Stage) -> ConfigDict:
-    """Return the config of a stage, not locked; its data and start are not set."""
+def stage_config(stage: Stage) -> ConfigDict:
+    """Return the config of a stage, not locked; stage data and start are not set."""
     config = base_config()
-    config.batch_size = its.batch
+    config.batch_size = stage.batch
     config.network.width = 0.25
     config.network.confidence = True
     config.optimizer.learning_rate = LEARNING_RATE
@@ -91,13 +91,13 @@ def stage_config(its: Stage) -> ConfigDict:
     config.optimizer.average_decay = AVERAGE_DECAY
 
     config.data.kind = "prepared"
-    config.data.shares = f"{1 - its.generated_share:g},{its.generated_share:g}"
+    config.data.shares = f"{1 - stage.generated_share:g},{stage.generated_share:g}"
     config.data.loader = "threads"
     config.data.workers = 1
 
-    scale_recipe(config, its.crop)
-    scale = its.crop / _CROP
-    config.recipe.rotation_min_side_px = min(its.sides)
+    scale_recipe(config, stage.crop)
+    scale = stage.crop / _CROP
+    config.recipe.rotation_min_side_px = min(stage.sides)
     config.recipe.second_foreground_probability = 0.2
     config.recipe.trimap_max_kernel_px = round(_TRIMAP_KERNEL * scale)
     config.recipe.min_known = 0.03

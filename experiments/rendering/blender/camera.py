@@ -14,7 +14,7 @@ PANORAMAS = ("city", "courtyard", "forest", "interior", "studio", "sunrise", "su
 SENSOR_MM = 36.0
 _FOCUS_SHARE = 0.25  # of pictures with a visible depth of field
 _MOTION_SHARE = 0.06  # of pictures with motion blur
-_KEY_LIGHT_SHARE = 0.6  # of pictures with a sun or lamp beside the panorama
+_KEY_LIGHT_SHARE = 0.6  # of pictures with a sun besides the panorama
 
 
 def place_camera(stage: Stage) -> None:
